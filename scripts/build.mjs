@@ -1,0 +1,31 @@
+// Builds everything a user runs: protobuf code, then one bundled file per program in src/programs and per sample service. `--protos` stops after the first.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, writeFileSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const protos = spawnSync(process.execPath, [join(root, 'scripts/protos.mjs')], { stdio: 'inherit' });
+if (protos.status !== 0) process.exit(protos.status ?? 1);
+if (process.argv.includes('--protos')) process.exit(0);
+
+const { build } = await import('esbuild');
+const list = (dir) => (existsSync(dir) ? readdirSync(dir).filter((f) => f.endsWith('.ts') && !f.endsWith('.test.ts')).map((f) => join(dir, f)) : []);
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const common = {
+  bundle: true, platform: 'node', format: 'esm', target: 'node20', sourcemap: 'linked', legalComments: 'none', logLevel: 'warning', minifySyntax: true,
+  define: { 'process.env.MELTEMI_BUILD_VERSION': JSON.stringify(version) },
+  external: ['lmdb', 'koffi'],
+  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+};
+
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+const programs = list(join(root, 'src/programs'));
+if (programs.length) await build({ ...common, entryPoints: programs, outdir: join(root, 'dist'), splitting: false });
+const samples = existsSync(join(root, 'samples')) ? readdirSync(join(root, 'samples')).flatMap((s) => list(join(root, 'samples', s, 'src'))) : [];
+if (samples.length) await build({ ...common, entryPoints: samples, outdir: join(root, 'dist/samples'), entryNames: '[name]' });
+const bin = join(root, 'dist/meltemi.js');
+if (existsSync(bin)) {
+  const text = readFileSync(bin, 'utf8');
+  if (!text.startsWith('#!')) writeFileSync(bin, `#!/usr/bin/env node\n${text}`);
+  chmodSync(bin, 0o755);
+}

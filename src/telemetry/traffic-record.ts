@@ -1,0 +1,58 @@
+/** One response flag as Envoy prints it in %RESPONSE_FLAGS%. */
+export type ResponseFlag =
+  | 'LH' | 'UH' | 'UT' | 'LR' | 'UR' | 'UF' | 'UC' | 'UO' | 'NR' | 'DI' | 'FI' | 'RL' | 'UAEX' | 'RLSE' | 'DC' | 'URX' | 'SI' | 'IH' | 'DPE' | 'UMSDR'
+  | 'RFCF' | 'NFCF' | 'DT' | 'UPE' | 'NC' | 'OM' | 'DF' | 'DO' | 'DR' | 'UDO';
+
+/** What one side knows of the other end's workload. Absent strings are '' here and become `unknown` where Istio prints that. */
+export interface PeerMetadata {
+  readonly workload: string;
+  readonly namespace: string;
+  readonly app: string;
+  readonly version: string;
+  readonly canonicalService: string;
+  readonly canonicalRevision: string;
+  readonly cluster: string;
+}
+
+/** Everything that is known about one request or one TCP connection when it ends: the one input of access logs, metrics and spans. */
+export interface TrafficRecord {
+  readonly direction: 'inbound' | 'outbound' | 'gateway';
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' | 'tcp';
+  /** Unix milliseconds when the first byte arrived. */
+  readonly startMs: number;
+  readonly durationMs: number;
+  /** 0 when no response was sent. */
+  readonly responseCode: number;
+  readonly responseCodeDetails: string;
+  readonly responseFlags: readonly ResponseFlag[];
+  readonly connectionTerminationDetails: string;
+  readonly upstreamTransportFailureReason: string;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** Downstream wire bytes, headers included: what istio_request_bytes counts. */
+  readonly wireBytesReceived: number;
+  readonly wireBytesSent: number;
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly scheme: string;
+  readonly requestHeader: (name: string) => string | undefined;
+  readonly responseHeader: (name: string) => string | undefined;
+  readonly grpc: boolean;
+  /** Empty when not gRPC or no status arrived. */
+  readonly grpcStatus: string;
+  readonly routeName: string;
+  readonly upstreamCluster: string;
+  readonly upstreamHost: string;
+  readonly upstreamLocalAddress: string;
+  readonly downstreamLocalAddress: string;
+  readonly downstreamRemoteAddress: string;
+  readonly requestedServerName: string;
+  readonly attempts: number;
+  /** SPIFFE ids of the TLS peers, '' when plaintext. */
+  readonly peerPrincipal: string;
+  readonly localPrincipal: string;
+  readonly peer: PeerMetadata | undefined;
+  /** From the cluster's `istio.services` metadata. */
+  readonly destinationService: { readonly host: string; readonly name: string; readonly namespace: string } | undefined;
+}
