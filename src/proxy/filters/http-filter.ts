@@ -1,0 +1,56 @@
+import type { PeerMetadata, ResponseFlag } from '../../telemetry/traffic-record.ts';
+import type { ProxyNode } from '../config/runtime.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { RouteEntry } from '../route/route-table.ts';
+
+/** A reply made by the proxy itself. Becomes bytes in `hcm/local-reply.ts` only. */
+export interface LocalReply {
+  readonly status: number;
+  readonly body: string;
+  /** `response_code_details` of the access log. */
+  readonly details: string;
+  readonly flag?: ResponseFlag;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+}
+
+/** What a filter says about a request head: go on, answer now, or go on later (call `resume` once). */
+export type FilterVerdict = { readonly kind: 'continue' } | { readonly kind: 'reply'; readonly reply: LocalReply } | { readonly kind: 'wait'; readonly start: (resume: (verdict: FilterVerdict) => void) => () => void };
+
+/** The verdict of nearly every filter. */
+export const CONTINUE: FilterVerdict = { kind: 'continue' };
+
+/** What filters see of a request beside its head. */
+export interface FilterContext {
+  /** Undefined: nothing matched; the router will answer 404. */
+  readonly route: RouteEntry | undefined;
+  readonly direction: 'inbound' | 'outbound' | 'gateway';
+  readonly node: ProxyNode;
+  readonly sourceIp: string;
+  readonly downstreamProtocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  readonly random: () => number;
+  /** ALPNs to offer upstream instead of the cluster's; set by istio.alpn. */
+  upstreamAlpn: readonly string[] | undefined;
+  /** The other side's workload; set by peer metadata. */
+  peer: PeerMetadata | undefined;
+  addFlag(flag: ResponseFlag): void;
+}
+
+/** One HTTP filter for the time of one request. */
+export interface HttpFilter {
+  onRequest?(head: RequestHead, context: FilterContext): FilterVerdict;
+  onResponse?(head: ResponseHead, context: FilterContext): void;
+}
+
+/** How a filter reads its config and makes instances; one per filter folder. */
+export interface HttpFilterFactory {
+  /** Canonical name, `envoy.filters.http.fault`. */
+  readonly name: string;
+  /** Type URL of the filter's own config. */
+  readonly typeUrl: string;
+  /** Type URL of the per-route config; the same parser's result goes to `create` as `routeConfig`. Undefined: per-route configs are ignored. */
+  readonly routeTypeUrl: string | undefined;
+  /** Reads protobuf bytes of either type. @throws Error with a sentence when the config cannot be obeyed: it becomes a NACK. */
+  parse(typeUrl: string, bytes: Uint8Array): unknown;
+  /** Undefined: the filter has nothing to do for this config. `routeConfig` is the most specific per-route config. */
+  create(config: unknown, routeConfig: unknown): HttpFilter | undefined;
+}
