@@ -1,6 +1,6 @@
 // Builds everything a user runs: protobuf code, then one bundled file per program in src/programs and per sample service. `--protos` stops after the first.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, writeFileSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, writeFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
@@ -18,7 +18,6 @@ const common = {
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 };
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
 const programs = list(join(root, 'src/programs'));
 if (programs.length) await build({ ...common, entryPoints: programs, outdir: join(root, 'dist'), splitting: false });
 const samples = existsSync(join(root, 'samples')) ? readdirSync(join(root, 'samples')).flatMap((s) => list(join(root, 'samples', s, 'src'))) : [];

@@ -15,7 +15,8 @@ export class Watchable<T> {
   set(value: T): void {
     if (Object.is(value, this.current)) return;
     this.current = value;
-    for (const watcher of [...this.watchers]) watcher(value);
+    const watchers = Array.from(this.watchers);
+    for (const watcher of watchers) watcher(value);
   }
 
   /** Calls back now with the current value and then on every change. */
