@@ -52,4 +52,9 @@ writeFileSync(template, JSON.stringify({
   plugins: [{ local: join(root, 'node_modules/.bin/protoc-gen-es'), out, strategy: 'all', include_imports: true, include_wkt: false, opt: ['target=ts', 'import_extension=ts'] }],
 }));
 execFileSync(join(root, 'node_modules/.bin/buf'), ['generate', '--template', template], { cwd: root, stdio: 'inherit' });
+// Every file in one list, so that the JSON registry (src/xds/registry.ts) knows each type without a list kept by hand.
+const files = readdirSync(out, { recursive: true }).filter((file) => file.endsWith('_pb.ts')).sort();
+const nameIn = (file) => /export const (file_\w+): GenFile/.exec(readFileSync(join(out, file), 'utf8'))[1];
+const names = files.map(nameIn);
+writeFileSync(join(out, 'files.ts'), `${files.map((file, i) => `import { ${names[i]} } from './${file}';`).join('\n')}\n\nexport const GENERATED_FILES = [${names.join(', ')}];\n`);
 writeFileSync(stampFile, digest);
