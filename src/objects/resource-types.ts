@@ -1,0 +1,73 @@
+/** One constant per kind for building URLs. Nothing else is imported with them: schemas stay in `registry.ts`. */
+import type { ResourceType } from './kind.ts';
+
+const type = (group: string, version: string, kind: string, plural: string, namespaced = true): ResourceType => ({ group, version, kind, plural, namespaced });
+
+/** Namespace. */
+export const NAMESPACE = type('', 'v1', 'Namespace', 'namespaces', false);
+/** Node. */
+export const NODE = type('', 'v1', 'Node', 'nodes', false);
+/** Pod. */
+export const POD = type('', 'v1', 'Pod', 'pods');
+/** Service. */
+export const SERVICE = type('', 'v1', 'Service', 'services');
+/** Endpoints. */
+export const ENDPOINTS = type('', 'v1', 'Endpoints', 'endpoints');
+/** ServiceAccount. */
+export const SERVICE_ACCOUNT = type('', 'v1', 'ServiceAccount', 'serviceaccounts');
+/** Secret. */
+export const SECRET = type('', 'v1', 'Secret', 'secrets');
+/** ConfigMap. */
+export const CONFIG_MAP = type('', 'v1', 'ConfigMap', 'configmaps');
+/** Event. */
+export const EVENT = type('', 'v1', 'Event', 'events');
+/** EndpointSlice (discovery.k8s.io). */
+export const ENDPOINT_SLICE = type('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices');
+/** Deployment (apps). */
+export const DEPLOYMENT = type('apps', 'v1', 'Deployment', 'deployments');
+/** ReplicaSet (apps). */
+export const REPLICA_SET = type('apps', 'v1', 'ReplicaSet', 'replicasets');
+/** Ingress (networking.k8s.io). */
+export const INGRESS = type('networking.k8s.io', 'v1', 'Ingress', 'ingresses');
+/** IngressClass (networking.k8s.io). */
+export const INGRESS_CLASS = type('networking.k8s.io', 'v1', 'IngressClass', 'ingressclasses', false);
+/** MutatingWebhookConfiguration (admissionregistration.k8s.io). */
+export const MUTATING_WEBHOOK_CONFIGURATION = type('admissionregistration.k8s.io', 'v1', 'MutatingWebhookConfiguration', 'mutatingwebhookconfigurations', false);
+/** ValidatingWebhookConfiguration (admissionregistration.k8s.io). */
+export const VALIDATING_WEBHOOK_CONFIGURATION = type('admissionregistration.k8s.io', 'v1', 'ValidatingWebhookConfiguration', 'validatingwebhookconfigurations', false);
+/** CustomResourceDefinition (apiextensions.k8s.io). */
+export const CUSTOM_RESOURCE_DEFINITION = type('apiextensions.k8s.io', 'v1', 'CustomResourceDefinition', 'customresourcedefinitions', false);
+/** TokenReview (authentication.k8s.io). */
+export const TOKEN_REVIEW = type('authentication.k8s.io', 'v1', 'TokenReview', 'tokenreviews', false);
+/** Lease (coordination.k8s.io). */
+export const LEASE = type('coordination.k8s.io', 'v1', 'Lease', 'leases');
+/** VirtualService (networking.istio.io). */
+export const VIRTUAL_SERVICE = type('networking.istio.io', 'v1', 'VirtualService', 'virtualservices');
+/** DestinationRule (networking.istio.io). */
+export const DESTINATION_RULE = type('networking.istio.io', 'v1', 'DestinationRule', 'destinationrules');
+/** Gateway (networking.istio.io). */
+export const GATEWAY = type('networking.istio.io', 'v1', 'Gateway', 'gateways');
+/** ServiceEntry (networking.istio.io). */
+export const SERVICE_ENTRY = type('networking.istio.io', 'v1', 'ServiceEntry', 'serviceentries');
+/** Sidecar (networking.istio.io). */
+export const SIDECAR = type('networking.istio.io', 'v1', 'Sidecar', 'sidecars');
+/** WorkloadEntry (networking.istio.io). */
+export const WORKLOAD_ENTRY = type('networking.istio.io', 'v1', 'WorkloadEntry', 'workloadentries');
+/** WorkloadGroup (networking.istio.io). */
+export const WORKLOAD_GROUP = type('networking.istio.io', 'v1', 'WorkloadGroup', 'workloadgroups');
+/** EnvoyFilter (networking.istio.io). */
+export const ENVOY_FILTER = type('networking.istio.io', 'v1alpha3', 'EnvoyFilter', 'envoyfilters');
+/** ProxyConfig (networking.istio.io). */
+export const PROXY_CONFIG = type('networking.istio.io', 'v1beta1', 'ProxyConfig', 'proxyconfigs');
+/** PeerAuthentication (security.istio.io). */
+export const PEER_AUTHENTICATION = type('security.istio.io', 'v1', 'PeerAuthentication', 'peerauthentications');
+/** RequestAuthentication (security.istio.io). */
+export const REQUEST_AUTHENTICATION = type('security.istio.io', 'v1', 'RequestAuthentication', 'requestauthentications');
+/** AuthorizationPolicy (security.istio.io). */
+export const AUTHORIZATION_POLICY = type('security.istio.io', 'v1', 'AuthorizationPolicy', 'authorizationpolicies');
+/** Telemetry (telemetry.istio.io). */
+export const TELEMETRY = type('telemetry.istio.io', 'v1', 'Telemetry', 'telemetries');
+/** WasmPlugin (extensions.istio.io). */
+export const WASM_PLUGIN = type('extensions.istio.io', 'v1alpha1', 'WasmPlugin', 'wasmplugins');
+/** TrafficExtension (extensions.istio.io). */
+export const TRAFFIC_EXTENSION = type('extensions.istio.io', 'v1alpha1', 'TrafficExtension', 'trafficextensions');
