@@ -55,4 +55,23 @@ export interface TrafficRecord {
   readonly peer: PeerMetadata | undefined;
   /** From the cluster's `istio.services` metadata. */
   readonly destinationService: { readonly host: string; readonly name: string; readonly namespace: string } | undefined;
+  /** Number of the downstream connection in this process, from 1. */
+  readonly connectionId?: number | undefined;
+  /** The TCP peer, when `downstreamRemoteAddress` came from x-forwarded-for. Default: the same. */
+  readonly downstreamDirectRemoteAddress?: string | undefined;
+  /** First byte in → last request byte in. */
+  readonly requestDurationMs?: number | undefined;
+  /** First byte in → first byte from upstream. */
+  readonly responseDurationMs?: number | undefined;
+  /** First byte from upstream → last byte sent downstream. */
+  readonly responseTxDurationMs?: number | undefined;
+  /** Body of a reply the proxy made itself. */
+  readonly localReplyBody?: string | undefined;
+  readonly responseTrailer?: ((name: string) => string | undefined) | undefined;
+  readonly downstreamTlsVersion?: string | undefined;
+  readonly downstreamTlsCipher?: string | undefined;
+  readonly traceId?: string | undefined;
+  /** gRPC messages seen, for istio_request_messages_total. */
+  readonly requestMessages?: number | undefined;
+  readonly responseMessages?: number | undefined;
 }

@@ -1,11 +1,25 @@
-import type { RequestHead } from '../http/message.ts';
+import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
 
 /** Why a route was chosen or not; recorded only when somebody asked. */
 export type DecisionTrace = (reason: string) => void;
 
+/** A header value: literal, or computed from what is known of the request by now (`%DOWNSTREAM_REMOTE_ADDRESS%`). '' = the header is left out. */
+export type HeaderValue = string | ((known: Partial<TrafficRecord>) => string);
+
+/**
+ * Header changes of one level. Apply with `applyHeaderMutations` (header-mutations.ts): removes, then `set`, then `add`, as Envoy does.
+ * Names are lower case; `host` and `:authority` are both written `:authority`.
+ */
 export interface HeaderMutations {
-  readonly set: readonly (readonly [name: string, value: string])[];
-  readonly add: readonly (readonly [name: string, value: string])[];
+  /** OVERWRITE_IF_EXISTS_OR_ADD. */
+  readonly set: readonly (readonly [name: string, value: HeaderValue])[];
+  /** APPEND_IF_EXISTS_OR_ADD: one more line. */
+  readonly add: readonly (readonly [name: string, value: HeaderValue])[];
+  /** ADD_IF_ABSENT. */
+  readonly addIfAbsent: readonly (readonly [name: string, value: HeaderValue])[];
+  /** OVERWRITE_IF_EXISTS. */
+  readonly setIfPresent: readonly (readonly [name: string, value: HeaderValue])[];
   readonly remove: readonly string[];
 }
 
@@ -20,6 +34,8 @@ export interface RetryPolicy {
   /** previous_hosts predicate. */
   readonly avoidPreviousHosts: boolean;
   readonly hostSelectionMaxAttempts: number;
+  /** Response headers that make a response retriable (`retriable-headers`); empty = none. */
+  readonly retriableHeaders: readonly ((head: ResponseHead) => boolean)[];
 }
 
 /** One destination of a route with the header changes of its weighted-cluster entry. */
@@ -41,7 +57,10 @@ export interface MirrorPolicy {
 export type RouteAction =
   | {
       readonly kind: 'forward';
+      /** Choose with `chooseCluster` (choose-cluster.ts). */
       readonly clusters: readonly ClusterChoice[];
+      /** Name of the request header that names the cluster (`cluster_header`); `clusters` is then empty. */
+      readonly clusterHeader: string | undefined;
       readonly totalWeight: number;
       /** Rewrites the path (prefix, exact or regex) or leaves it. */
       readonly rewritePath: ((path: string) => string) | undefined;
@@ -49,7 +68,11 @@ export type RouteAction =
       readonly autoHostRewrite: boolean;
       /** 0 = no timeout. */
       readonly timeoutMs: number;
+      /** Whole life of the stream, 0 = none. @see envoy.config.route.v3.RouteAction.MaxStreamDuration */
+      readonly maxStreamDurationMs: number;
+      /** Cap of the request's `grpc-timeout`: undefined = the header is ignored, 0 = honoured without cap. */
       readonly maxGrpcTimeoutMs: number | undefined;
+      /** Per-route stream idle timeout; 0 = none, undefined = the connection manager's. */
       readonly idleTimeoutMs: number | undefined;
       readonly retry: RetryPolicy | undefined;
       readonly mirrors: readonly MirrorPolicy[];
@@ -60,7 +83,9 @@ export type RouteAction =
       readonly clusterNotFoundStatus: number;
     }
   | { readonly kind: 'redirect'; readonly status: number; readonly location: (head: RequestHead) => string }
-  | { readonly kind: 'direct'; readonly status: number; readonly body: string };
+  | { readonly kind: 'direct'; readonly status: number; readonly body: string }
+  /** `non_forwarding_action`: the route is chosen (server-side use of RDS), nothing is forwarded. */
+  | { readonly kind: 'non-forwarding' };
 
 export interface RouteEntry {
   readonly name: string;
@@ -75,6 +100,10 @@ export interface RouteEntry {
   readonly decorator: string;
   /** VirtualService that made it (`istio.config` metadata), for explain and logs. */
   readonly origin: string;
+  /** Send `x-envoy-attempt-count` upstream / back downstream. @see envoy.config.route.v3.VirtualHost.include_request_attempt_count */
+  readonly attemptCount: { readonly request: boolean; readonly response: boolean };
+  /** Random sampling of this route in percent, overriding the connection manager's; undefined = not given. */
+  readonly samplingPercent: number | undefined;
 }
 
 /** `redirect` = the virtual host requires TLS and the request came in plaintext. */
