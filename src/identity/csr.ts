@@ -73,12 +73,13 @@ export function parseCsr(csrPem: string): ParsedCsr {
   if (!der || others.length > 0) throw new Error('expected exactly one PEM block CERTIFICATE REQUEST');
   const request = readNode(der);
   const [info, algorithm, signature, extra] = children(request);
-  if (request.tag !== TAG.sequence || request.raw.length !== der.length || !info || !algorithm || signature?.tag !== TAG.bitString || signature.content[0] !== 0 || extra) throw new Error('malformed certificate request');
+  if (request.tag !== TAG.sequence || request.raw.length !== der.length || info?.tag !== TAG.sequence || algorithm?.tag !== TAG.sequence || signature?.tag !== TAG.bitString || signature.content[0] !== 0 || extra) throw new Error('malformed certificate request');
   const [, , publicKeyInfo, attributes] = children(info);
   if (publicKeyInfo?.tag !== TAG.sequence) throw new Error('malformed certificate request: no public key');
   const publicKey = createPublicKey({ key: publicKeyInfo.raw, format: 'der', type: 'spki' });
   checkKey(publicKey);
-  const algorithmId = oidText(children(algorithm)[0]?.content ?? new Uint8Array());
+  const identifier = children(algorithm)[0];
+  const algorithmId = identifier?.tag === TAG.oid ? oidText(identifier.content) : 'none';
   const known = Object.hasOwn(SIGNATURES, algorithmId) ? SIGNATURES[algorithmId] : undefined;
   if (!known || known.key !== publicKey.asymmetricKeyType) throw new Error(`signature algorithm ${algorithmId} is not supported for ${publicKey.asymmetricKeyType} keys`);
   if (!verify(known.hash, info.raw, publicKey, signature.content.subarray(1))) throw new Error('the request is not signed by its own key');
