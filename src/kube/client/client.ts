@@ -20,7 +20,7 @@ export interface WatchEvent<T> {
 
 export interface WriteOptions {
   readonly fieldManager?: string;
-  readonly subresource?: 'status' | 'scale';
+  readonly subresource?: 'status' | 'scale' | 'finalize';
   readonly dryRun?: boolean;
 }
 

@@ -1,0 +1,32 @@
+/** The controllers of the embedded cluster; this file is their table of contents. */
+import type { KubeObject } from '../../objects/meta.ts';
+import type { ResourceType } from '../../objects/kind.ts';
+import type { KubeClient } from '../client/client.ts';
+import type { Informer } from '../client/informer.ts';
+import { createControllerContext } from './context.ts';
+import { startDeploymentController } from './deployment.ts';
+import { startEndpointsController } from './endpoints-controller.ts';
+import { startGarbageCollector } from './garbage-collector.ts';
+import { startNamespaceController } from './namespace.ts';
+import { startReplicaSetController } from './replica-set.ts';
+import { startServiceAccountController } from './service-account.ts';
+
+export interface ControllerOptions {
+  readonly client: KubeClient;
+  readonly signal: AbortSignal;
+  /** CA of the API server, published as `kube-root-ca.crt`. */
+  readonly caPem: string;
+  /** Makes the informer of a kind; several users of one kind share it. */
+  readonly informer: <T extends KubeObject>(type: ResourceType) => Informer<T>;
+}
+
+/** Starts every controller; they run until the signal aborts. */
+export function startControllers(options: ControllerOptions): void {
+  const context = createControllerContext(options.client, options.signal, options.informer);
+  startDeploymentController(context);
+  startReplicaSetController(context);
+  startEndpointsController(context);
+  startServiceAccountController(context, options.caPem);
+  startNamespaceController(context);
+  startGarbageCollector(context);
+}
