@@ -71,3 +71,5 @@ export const TELEMETRY = type('telemetry.istio.io', 'v1', 'Telemetry', 'telemetr
 export const WASM_PLUGIN = type('extensions.istio.io', 'v1alpha1', 'WasmPlugin', 'wasmplugins');
 /** TrafficExtension (extensions.istio.io). */
 export const TRAFFIC_EXTENSION = type('extensions.istio.io', 'v1alpha1', 'TrafficExtension', 'trafficextensions');
+/** IstioOperator (install.istio.io); a file format, not served. */
+export const ISTIO_OPERATOR = type('install.istio.io', 'v1alpha1', 'IstioOperator', 'istiooperators');

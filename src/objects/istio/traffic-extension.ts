@@ -1,0 +1,29 @@
+import type { SpecObject } from '../meta.ts';
+import { TRAFFIC_EXTENSION } from '../resource-types.ts';
+import { AGE } from '../schema/define-kind.ts';
+import { int, list, obj, req, str, type Infer } from '../schema/dsl.ts';
+import { targetReference, workloadSelector, type IstioStatus } from './common.ts';
+import { defineIstioKind } from './define-istio-kind.ts';
+import { pluginPhase, trafficSelector, wasmFields } from './wasm-plugin.ts';
+
+const spec = obj({
+  selector: workloadSelector,
+  targetRefs: list(targetReference, {}, { maxItems: 16 }),
+  phase: pluginPhase,
+  priority: int({ nullable: true }),
+  match: list(trafficSelector),
+  wasm: obj(wasmFields),
+  lua: obj({ inlineCode: req(str({ minLength: 1, maxLength: 65_536 })) }),
+});
+/** A WebAssembly or Lua extension; exactly one of `wasm` and `lua`. */
+export type TrafficExtensionSpec = Infer<typeof spec>;
+export type TrafficExtension = SpecObject<TrafficExtensionSpec, IstioStatus>;
+
+export const TRAFFIC_EXTENSION_KIND = defineIstioKind(TRAFFIC_EXTENSION, {
+  versions: ['v1alpha1'],
+  storageVersion: 'v1alpha1',
+  category: 'extensions-istio-io',
+  spec,
+  specRequired: true,
+  columns: [AGE],
+});

@@ -1,0 +1,31 @@
+import type { SpecObject } from '../meta.ts';
+import { WORKLOAD_ENTRY } from '../resource-types.ts';
+import { AGE } from '../schema/define-kind.ts';
+import { map, obj, str, uint, type Infer } from '../schema/dsl.ts';
+import type { IstioStatus } from './common.ts';
+import { defineIstioKind, NETWORKING_VERSIONS } from './define-istio-kind.ts';
+
+/** A workload outside Kubernetes, also the endpoints of a ServiceEntry. */
+export const workloadEntrySpec = obj({
+  /** IP, domain name or `unix:///path`; empty only with a network. */
+  address: str(),
+  /** Service port name → endpoint port. */
+  ports: map(uint()),
+  labels: map(str()),
+  network: str(),
+  /** `region/zone/subzone`. */
+  locality: str(),
+  weight: uint(),
+  serviceAccount: str(),
+});
+/** @see https://istio.io/latest/docs/reference/config/networking/workload-entry/ */
+export type WorkloadEntrySpec = Infer<typeof workloadEntrySpec>;
+export type WorkloadEntry = SpecObject<WorkloadEntrySpec, IstioStatus>;
+
+export const WORKLOAD_ENTRY_KIND = defineIstioKind(WORKLOAD_ENTRY, {
+  ...NETWORKING_VERSIONS,
+  shortNames: ['we'],
+  spec: workloadEntrySpec,
+  specRequired: true,
+  columns: [AGE, { name: 'Address', type: 'string', jsonPath: '.spec.address', description: 'Address associated with the network endpoint.' }],
+});
