@@ -1,0 +1,169 @@
+/** What one client is subscribed to of one resource type, what it has got, and what it must be told next. Pure. */
+import { TYPE_URL, type EncodedResource } from '../ads.ts';
+
+/** Types whose empty subscription means everything. The others are always asked for by name. @see https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol (wildcard) */
+const NAMED_TYPES: ReadonlySet<string> = new Set([TYPE_URL.endpoint, TYPE_URL.route, TYPE_URL.secret, TYPE_URL.extensionConfig]);
+
+/** Types whose SotW response is the whole truth: what is missing in it is gone. */
+const FULL_STATE_TYPES: ReadonlySet<string> = new Set([TYPE_URL.cluster, TYPE_URL.listener]);
+
+/** True for types that have a wildcard subscription. */
+export function mayBeWildcard(typeUrl: string): boolean {
+  return !NAMED_TYPES.has(typeUrl);
+}
+
+/** What the client has of one resource: the resource itself, or only its version when a reconnecting client told us, or `absent` when it was told that there is none. */
+type Held = EncodedResource | { readonly version: string };
+
+const ABSENT: Held = { version: '' };
+
+/** The answer to "what must this client be told now". */
+export interface Difference {
+  readonly resources: readonly EncodedResource[];
+  readonly removed: readonly string[];
+  /** Names in `resources` whose bytes differ from what the client had. */
+  readonly changed: readonly string[];
+}
+
+/** A refused response, as the client explained it. */
+export interface Nack {
+  readonly nonce: string;
+  readonly message: string;
+}
+
+export class TypeSubscription {
+  wildcard = false;
+  readonly names = new Set<string>();
+  /** Nonce of the response that the client has neither accepted nor refused yet. */
+  awaiting: string | undefined;
+  lastSentNonce = '';
+  lastAckedNonce = '';
+  /** The last response was refused; cleared by the next ACK. */
+  nack: Nack | undefined;
+  private held = new Map<string, Held>();
+  private readonly forced = new Set<string>();
+  private answerDue = false;
+  private seen: ReadonlyMap<string, EncodedResource> | undefined;
+
+  constructor(
+    readonly typeUrl: string,
+    private readonly mode: 'sotw' | 'delta',
+  ) {}
+
+  /** Number of resources the client holds. */
+  get heldCount(): number {
+    return this.held.size;
+  }
+
+  /** Forgets what the client has (it starts anew) and promises an answer, also an empty one, to a wildcard subscription. */
+  restart(initialVersions: ReadonlyMap<string, string>): void {
+    this.held = new Map([...initialVersions].map(([name, version]) => [name, { version }]));
+    this.answerDue = this.wildcard;
+    this.seen = undefined;
+  }
+
+  /** Adds a name; unless the client just told that it has it, the resource is sent (again) even if nothing changed. */
+  add(name: string, force: boolean): void {
+    this.seen = undefined;
+    if (name === '*') {
+      if (this.wildcard && force) this.forceHeld();
+      this.wildcard = true;
+      this.answerDue = true;
+      return;
+    }
+    this.names.add(name);
+    if (force) this.forced.add(name);
+  }
+
+  /** Drops a name. While a wildcard subscription still covers it, the client is sent it again, as the protocol demands. */
+  drop(name: string): void {
+    this.seen = undefined;
+    if (name === '*') this.wildcard = false;
+    else this.names.delete(name);
+    if (this.wildcard) this.forced.add(name);
+    else if (name === '*') this.held = new Map([...this.held].filter(([known]) => this.names.has(known)));
+    else this.held.delete(name);
+  }
+
+  /** SotW: the list in a request replaces the one before. */
+  setNames(names: readonly string[]): void {
+    const wanted = new Set(names);
+    for (const name of this.names) if (!wanted.has(name)) this.drop(name);
+    for (const name of wanted) if (!this.names.has(name)) this.add(name, false);
+  }
+
+  /** Sends these again although they are equal, if the client has them: a changed cluster waits for its endpoints. */
+  forceIfHeld(names: readonly string[]): void {
+    for (const name of names) if (this.held.has(name)) this.forced.add(name);
+    this.seen = undefined;
+  }
+
+  /** What must be sent so that the client agrees with `available`; undefined when nothing. `keepRemoved` puts removals off. */
+  difference(available: ReadonlyMap<string, EncodedResource>, keepRemoved: boolean): Difference | undefined {
+    if (this.seen === available && !this.answerDue && this.forced.size === 0) return undefined;
+    const changed: EncodedResource[] = [];
+    const repeated: EncodedResource[] = [];
+    for (const resource of this.targets(available)) {
+      if (this.held.get(resource.name)?.version !== resource.version) changed.push(resource);
+      else if (this.forced.has(resource.name)) repeated.push(resource);
+    }
+    const gone = this.gone(available);
+    const removed = keepRemoved ? [] : gone;
+    if (changed.length + repeated.length + removed.length === 0 && !this.answerDue) {
+      if (gone.length === 0) this.seen = available;
+      return undefined;
+    }
+    const names = changed.map((resource) => resource.name);
+    if (this.mode === 'delta' || !FULL_STATE_TYPES.has(this.typeUrl)) return this.sotwHasNews(changed, repeated) ? { resources: [...changed, ...repeated], removed, changed: names } : this.settle(removed);
+    const kept = keepRemoved ? gone.map((name) => this.held.get(name)).filter((held): held is EncodedResource => held !== undefined && 'value' in held) : [];
+    return { resources: [...this.targets(available), ...kept], removed, changed: names };
+  }
+
+  /** Records that a response was written. */
+  sent(nonce: string, difference: Difference): void {
+    for (const resource of difference.resources) this.held.set(resource.name, resource);
+    this.settle(difference.removed);
+    this.forced.clear();
+    this.answerDue = false;
+    this.awaiting = nonce;
+    this.lastSentNonce = nonce;
+  }
+
+  /** Records the client's verdict on the awaited response. */
+  answered(nonce: string, message: string | undefined): void {
+    this.awaiting = undefined;
+    if (message === undefined) this.lastAckedNonce = nonce;
+    this.nack = message === undefined ? undefined : { nonce, message };
+  }
+
+  private *targets(available: ReadonlyMap<string, EncodedResource>): Iterable<EncodedResource> {
+    if (this.wildcard) return yield* available.values();
+    for (const name of this.names) {
+      const resource = available.get(name);
+      if (resource) yield resource;
+    }
+  }
+
+  /** Names the client holds or asked for that do not exist (any more) and that it has not been told about. */
+  private gone(available: ReadonlyMap<string, EncodedResource>): string[] {
+    const gone: string[] = [];
+    for (const [name, held] of this.held) if (held !== ABSENT && !available.has(name)) gone.push(name);
+    if (this.mode === 'delta') for (const name of this.names) if (!available.has(name) && (!this.held.has(name) || this.forced.has(name)) && !gone.includes(name)) gone.push(name);
+    return gone;
+  }
+
+  /** SotW cannot say that a named resource is gone: without news there is nothing to send. */
+  private sotwHasNews(changed: readonly unknown[], repeated: readonly unknown[]): boolean {
+    return this.mode === 'delta' || this.answerDue || changed.length + repeated.length > 0;
+  }
+
+  private settle(removed: readonly string[]): undefined {
+    for (const name of removed) if (this.mode === 'delta' && this.names.has(name)) this.held.set(name, ABSENT);
+      else this.held.delete(name);
+    return undefined;
+  }
+
+  private forceHeld(): void {
+    for (const name of this.held.keys()) this.forced.add(name);
+  }
+}
