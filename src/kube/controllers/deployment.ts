@@ -40,7 +40,7 @@ class DeploymentController {
   private async reconcile(key: string): Promise<void> {
     const deployment = this.deployments.items().get(key);
     if (!deployment || deployment.metadata.deletionTimestamp !== undefined) return;
-    const owned = [...sets.items().values()].filter((set) => controllerOf(set)?.uid === deployment.metadata.uid);
+    const owned = [...this.sets.items().values()].filter((set) => controllerOf(set)?.uid === deployment.metadata.uid);
     const hash = templateHash(deployment.spec.template);
     const existing = owned.find((set) => set.metadata.labels?.[HASH_LABEL] === hash);
     if (!existing && deployment.spec.paused) return this.updateStatus(deployment, undefined, owned);
