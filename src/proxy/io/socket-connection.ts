@@ -1,0 +1,318 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { createLogger } from '../../base/log.ts';
+import { beginBatch, endBatch, markDirty } from './batch.ts';
+import type { CloseCause, Connection, ConnectionSink, TlsFacts } from './connection.ts';
+import { latin1 } from './latin1.ts';
+
+const log = createLogger('io');
+/** 64 KiB: what libuv reads at once. */
+export const READ_BUFFER_BYTES = 65_536;
+/** One read buffer for all sockets: sinks consume or copy before they return. */
+export const sharedReadBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+/** Below this size a body travels with the head as one Latin-1 string. */
+const TEXT_LIMIT_BYTES = 8192;
+/** How long an orderly close waits for the peer. @see Envoy delayed_close_timeout */
+const DELAYED_CLOSE_MS = 1000;
+
+/** net.Socket's `onread` option. The generator is asked after every read; anything but memory means "keep the buffer". */
+export interface OnRead {
+  readonly buffer: () => Uint8Array;
+  readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
+}
+
+const UNCHANGED = undefined as unknown as Buffer;
+
+type Piece = string | Buffer;
+
+const IGNORE: ConnectionSink = { onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
+
+/**
+ * A connection over a net.Socket or TLSSocket. Writes go through `_write`: its callback runs synchronously when the kernel took everything, which is the
+ * exact knowledge that reuse of read buffers needs (`write` and `drain` know only the high-water mark), and it is cheaper on TLS.
+ */
+export class SocketConnection implements Connection {
+  sink: ConnectionSink = IGNORE;
+  bytesRead = 0;
+  bytesWritten = 0;
+  destroyed = false;
+  tls: TlsFacts | undefined;
+  readonly socket: Socket;
+  private remote: { address: string; port: number } | undefined;
+  private text = '';
+  private queue: Piece[] = [];
+  private inFlight = false;
+  private wantsDrain = false;
+  private ending = false;
+  private ended = false;
+  private closing = false;
+  private peerEnded = false;
+  private readCallback = false;
+  private own: Buffer | undefined;
+  private cause: CloseCause;
+  private local: { address: string; port: number } | undefined;
+  private wroteSync = false;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    if (!socket.connecting) this.noteAddresses();
+  }
+
+  /** Remembers the addresses while the socket knows them: after the peer is gone it does not. */
+  noteAddresses(): void {
+    const { socket } = this;
+    this.remote = { address: plainIp(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 };
+    this.local = { address: plainIp(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
+  }
+
+  get remoteAddress(): string {
+    return this.remote?.address ?? '';
+  }
+
+  get remotePort(): number {
+    return this.remote?.port ?? 0;
+  }
+
+  /** Makes a connection whose bytes are read into the shared buffer (or its own, see {@link readIntoOwnBuffer}) instead of a fresh one per read. */
+  static open(make: (onread: OnRead) => Socket): SocketConnection {
+    let connection: SocketConnection | undefined;
+    let current: Buffer | undefined;
+    const socket = make({
+      buffer: () => {
+        const wanted = connection?.own ?? sharedReadBuffer;
+        if (connection !== undefined && wanted === current) return UNCHANGED;
+        current = wanted;
+        return wanted;
+      },
+      callback: (bytes, buffer) => {
+        connection!.received(buffer as Buffer, bytes);
+        return true;
+      },
+    });
+    connection = new SocketConnection(socket);
+    connection.attach(true);
+    return connection;
+  }
+
+  /** Attaches to the socket's events. `byReadCallback`: bytes come through {@link SocketConnection.onread}, not 'data'. */
+  attach(byReadCallback: boolean): void {
+    this.readCallback = byReadCallback;
+    this.socket.on('error', this.onSocketError);
+    this.socket.on('end', this.onSocketEnd);
+    this.socket.on('close', this.onSocketClose);
+    if (!byReadCallback) this.socket.on('data', this.onSocketData);
+  }
+
+  /** Lets go of the socket for another owner (TLS, HTTP/2); bytes already read are given back to it. */
+  detach(unread: Buffer | undefined): Socket {
+    this.socket.off('error', this.onSocketError);
+    this.socket.off('end', this.onSocketEnd);
+    this.socket.off('close', this.onSocketClose);
+    this.socket.off('data', this.onSocketData);
+    if (!this.readCallback) this.socket.pause();
+    if (unread !== undefined && unread.length > 0) this.socket.unshift(unread);
+    this.destroyed = true;
+    return this.socket;
+  }
+
+  get localAddress(): string {
+    return this.local?.address ?? '';
+  }
+
+  get localPort(): number {
+    return this.local?.port ?? 0;
+  }
+
+  get blocked(): boolean {
+    return this.inFlight;
+  }
+
+  writeText(text: string): void {
+    if (this.destroyed || this.ending) return;
+    if (this.text === '') markDirty(this);
+    this.text += text;
+  }
+
+  writeBytes(buffer: Buffer, start: number, end: number): boolean {
+    if (this.destroyed || this.ending) return true;
+    if (end - start <= TEXT_LIMIT_BYTES) {
+      if (this.text === '') markDirty(this);
+      this.text += latin1(buffer, start, end);
+      if (this.inFlight) this.wantsDrain = true;
+      return !this.inFlight;
+    }
+    // A shared buffer must not be referenced by a write that may outlive this call.
+    const shared = buffer === sharedReadBuffer;
+    const bytes = shared ? Buffer.from(buffer.subarray(start, end)) : buffer.subarray(start, end);
+    const text = this.text;
+    this.text = '';
+    if (text !== '') this.queue.push(text);
+    this.queue.push(bytes);
+    if (!this.inFlight) this.drainQueue();
+    if (this.inFlight) this.wantsDrain = true;
+    return !this.inFlight;
+  }
+
+  flush(): void {
+    if (this.inFlight || this.destroyed) return;
+    this.drainQueue();
+  }
+
+  pause(): void {
+    if (!this.destroyed) this.socket.pause();
+  }
+
+  resume(): void {
+    if (this.destroyed) return;
+    this.socket.resume();
+  }
+
+  readIntoOwnBuffer(own: boolean): void {
+    if (!this.readCallback) return;
+    if (own) this.own ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+    else this.own = undefined;
+  }
+
+  end(): void {
+    if (this.ending || this.destroyed) return;
+    this.ending = true;
+    this.flush();
+    this.finishEnd();
+  }
+
+  close(): void {
+    if (this.closing || this.destroyed) return;
+    this.closing = true;
+    this.end();
+    if (this.peerEnded && this.ended) this.destroy();
+    // The peer may still be sending; what it sends is dropped, so that it can read our last bytes instead of a reset.
+    this.resume();
+    setTimeout(() => this.destroy(), DELAYED_CLOSE_MS).unref();
+  }
+
+  destroy(reset = false): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    if (reset && typeof this.socket.resetAndDestroy === 'function' && this.tls === undefined) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  /** Bytes arrived. */
+  received(buffer: Buffer, bytes: number): void {
+    this.bytesRead += bytes;
+    if (this.closing || this.destroyed) return;
+    beginBatch();
+    try {
+      this.sink.onData(buffer, 0, bytes);
+    } catch (thrown) {
+      log.error('connection failed', { error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+      this.destroy();
+    } finally {
+      endBatch();
+    }
+  }
+
+  private drainQueue(): void {
+    if (this.text !== '') {
+      this.queue.push(this.text);
+      this.text = '';
+    }
+    while (!this.inFlight && this.queue.length > 0 && !this.destroyed) {
+      const pieces = this.queue;
+      this.queue = [];
+      this.submit(pieces);
+    }
+    if (!this.inFlight && this.ending) this.finishEnd();
+  }
+
+  private submit(pieces: Piece[]): void {
+    for (const piece of pieces) this.bytesWritten += piece.length;
+    this.inFlight = true;
+    this.wroteSync = true;
+    const first = pieces[0]!;
+    if (pieces.length === 1) this.socket._write(first, typeof first === 'string' ? 'latin1' : ('buffer' as BufferEncoding), this.onWritten);
+    else this.socket._writev!(pieces.map((chunk) => ({ chunk, encoding: (typeof chunk === 'string' ? 'latin1' : 'buffer') as BufferEncoding })), this.onWritten);
+    this.wroteSync = false;
+  }
+
+  private readonly onWritten = (error?: Error | null): void => {
+    this.inFlight = false;
+    if (error) {
+      this.fail(error);
+      return;
+    }
+    if (this.wroteSync) return;
+    beginBatch();
+    try {
+      this.drainQueue();
+      if (!this.inFlight && this.wantsDrain && !this.destroyed) {
+        this.wantsDrain = false;
+        this.sink.onDrain();
+      }
+    } finally {
+      endBatch();
+    }
+  };
+
+  private finishEnd(): void {
+    if (this.ended || this.inFlight || this.queue.length > 0 || this.text !== '') return;
+    this.ended = true;
+    this.socket.end();
+    if (this.closing && this.peerEnded) this.destroy();
+  }
+
+  private fail(error: Error): void {
+    this.cause ??= { code: (error as NodeJS.ErrnoException).code ?? 'EIO', message: error.message };
+    if (!this.destroyed) {
+      this.destroyed = true;
+      this.socket.destroy();
+    }
+  }
+
+  private readonly onSocketData = (chunk: Buffer): void => this.received(chunk, chunk.length);
+
+  private readonly onSocketError = (error: Error): void => this.fail(error);
+
+  private readonly onSocketEnd = (): void => {
+    this.peerEnded = true;
+    if (this.destroyed) return;
+    if (this.closing) {
+      this.destroy();
+      return;
+    }
+    this.inBatch(() => this.sink.onEnd());
+  };
+
+  private readonly onSocketClose = (): void => {
+    this.destroyed = true;
+    const { sink } = this;
+    this.sink = IGNORE;
+    this.own = undefined;
+    this.inBatch(() => sink.onClose(this.cause));
+  };
+
+  private inBatch(run: () => void): void {
+    beginBatch();
+    try {
+      run();
+    } catch (thrown) {
+      log.error('connection failed', { error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+      this.destroy();
+    } finally {
+      endBatch();
+    }
+  }
+}
+
+/** IPv4 addresses of dual-stack sockets without their `::ffff:` prefix. */
+export function plainIp(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** A TLSSocket as a connection; 'data' events, because `onread` is ignored on sockets over sockets. */
+export function tlsConnection(socket: TLSSocket, facts: TlsFacts): SocketConnection {
+  const connection = new SocketConnection(socket);
+  connection.tls = facts;
+  connection.attach(false);
+  return connection;
+}
