@@ -1,0 +1,46 @@
+import type { RetrySettings } from './virtual-service.ts';
+import type { LocalitySettings } from './destination-rule.ts';
+
+/** What MeshConfig says, with defaults filled in. */
+export interface MeshSettings {
+  readonly domainSuffix: string;
+  readonly rootNamespace: string;
+  readonly clusterId: string;
+  readonly trustDomain: string;
+  readonly trustDomainAliases: readonly string[];
+  readonly proxyListenPort: number;
+  readonly proxyInboundListenPort: number;
+  readonly proxyHttpPort: number;
+  readonly connectTimeoutMs: number;
+  /** 0 = wait for ever for the first bytes. */
+  readonly protocolDetectionTimeoutMs: number;
+  /** '' = no access log. */
+  readonly accessLogFile: string;
+  readonly accessLogEncoding: 'TEXT' | 'JSON';
+  /** '' = Istio's default format. */
+  readonly accessLogFormat: string;
+  readonly disableListenerLog: boolean;
+  readonly enableTracing: boolean;
+  readonly outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  readonly inboundPolicy: 'PASSTHROUGH' | 'LOCALHOST';
+  readonly enableAutoMtls: boolean;
+  readonly h2Upgrade: boolean;
+  readonly defaultRetries: RetrySettings | undefined;
+  readonly defaultInboundRetries: RetrySettings | undefined;
+  readonly pathNormalization: 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
+  readonly locality: LocalitySettings;
+  readonly dnsRefreshRateMs: number;
+  readonly tracing: TracingSettings | undefined;
+  readonly serviceExportTo: readonly string[];
+  readonly virtualServiceExportTo: readonly string[];
+  readonly destinationRuleExportTo: readonly string[];
+  readonly digest: string;
+}
+
+export interface TracingSettings {
+  /** `zipkin.istio-system:9411`: the collector. '' = no provider, only propagation. */
+  readonly zipkinAddress: string;
+  /** Percent of requests 0–100. */
+  readonly sampling: number;
+  readonly maxPathTagLength: number;
+}

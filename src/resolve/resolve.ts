@@ -1,0 +1,145 @@
+import { messageOf } from '../base/errors.ts';
+import type { Issue } from '../base/issue.ts';
+import type { Endpoint } from '../model/endpoint.ts';
+import type { Service } from '../model/service.ts';
+import type { MeshSnapshot } from '../model/snapshot.ts';
+import type { Workload } from '../model/workload.ts';
+import { contentHash } from '../model/hash.ts';
+import type { KubeObject } from '../objects/meta.ts';
+import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
+import { resolveDestinationRule } from './destination-rule.ts';
+import { resolveGateway } from './gateway.ts';
+import { resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
+import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
+import { resolvePeerAuthentication } from './peer-authentication.ts';
+import { checkReferences } from './references.ts';
+import { resolveSecret } from './secret.ts';
+import { resolveServiceEntry } from './service-entry.ts';
+import { resolveSidecar } from './sidecar.ts';
+import { resolveVirtualService } from './virtual-service.ts';
+import { nodeLocalities, resolvePod, resolveWorkloadEntry } from './workload.ts';
+
+export interface ResolveInput extends MeshInput {
+  /** Every object that matters, of any kind and in any order; kinds that play no part are ignored. */
+  readonly objects: Iterable<KubeObject>;
+  /** Domain of short names inside Istio objects; default: the mesh's domain suffix. '' gives `name.namespace`. */
+  readonly configDomainSuffix?: string;
+}
+
+/** Objects → model. Never throws for what a user wrote: an object that is wrong becomes issues and is left out, everything else goes on. */
+export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot; readonly issues: readonly Issue[] } {
+  const issues: Issue[] = [];
+  const mesh = resolveMeshConfig(input, issues);
+  const context: ResolveContext = { mesh, configDomainSuffix: input.configDomainSuffix ?? mesh.domainSuffix, issues };
+  const byKind = groupByKind(input.objects);
+  const kind = (name: string) => byKind.get(name) ?? [];
+  const each = <T>(name: string, read: (object: KubeObject) => T | undefined): T[] => kind(name).flatMap((object) => guarded(issues, object, read) ?? []);
+
+  const localities = nodeLocalities(kind('/Node'));
+  const pods = each('/Pod', (pod) => resolvePod(context, pod, localities));
+  const entries = each('networking.istio.io/WorkloadEntry', (entry) => resolveWorkloadEntry(context, entry));
+  const workloads = new Map([...entries, ...pods].map((workload) => [workload.address, workload]));
+  const { services, endpoints } = resolveServices(context, each, kind, [...pods, ...entries], workloads);
+  const snapshot: MeshSnapshot = {
+    kind: 'mesh-snapshot', mesh,
+    namespaces: new Map(kind('/Namespace').map((object) => [object.metadata.name, { name: object.metadata.name, labels: object.metadata.labels ?? {} }])),
+    services, servicesByHostname: groupByHostname(services), endpoints, workloads,
+    virtualServices: oldestFirst(each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object))),
+    destinationRules: oldestFirst(each('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object))),
+    gateways: oldestFirst(each('networking.istio.io/Gateway', (object) => resolveGateway(context, object))),
+    peerAuthentications: oldestFirst(each('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object))),
+    sidecars: oldestFirst(each('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object))),
+    secrets: new Map(each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret])),
+  };
+  issues.push(...checkReferences(snapshot));
+  return { snapshot, issues };
+}
+
+type EachKind = <T>(name: string, read: (object: KubeObject) => T | undefined) => T[];
+
+function resolveServices(context: ResolveContext, each: EachKind, kind: (name: string) => readonly KubeObject[], candidates: readonly Workload[], workloads: ReadonlyMap<string, Workload>) {
+  const endpoints = new Map<string, readonly Endpoint[]>();
+  const slices = new Map<string, KubeObject[]>();
+  for (const slice of kind('discovery.k8s.io/EndpointSlice')) {
+    const owner = serviceOfSlice(slice);
+    if (owner === undefined) continue;
+    const list = slices.get(owner);
+    if (list) list.push(slice);
+    else slices.set(owner, [slice]);
+  }
+  const services = new Map<string, Service>();
+  for (const service of each('/Service', (object) => resolveKubernetesService(context, object))) {
+    services.set(service.key, service);
+    endpoints.set(service.key, resolveSlices(service, slices.get(`${service.namespace}/${service.name}`) ?? [], workloads));
+  }
+  for (const entry of each('networking.istio.io/ServiceEntry', (object) => resolveServiceEntry(context, object, candidates)))
+    for (const service of entry.services) {
+      const own = entry.endpoints.get(service.key) ?? [];
+      const known = services.get(service.key);
+      // One service per host and namespace: a second entry adds ports, addresses and endpoints; over a Kubernetes service it only adds SANs.
+      services.set(service.key, known ? mergeServices(known, service) : service);
+      if (known?.registry !== 'Kubernetes') endpoints.set(service.key, [...(endpoints.get(service.key) ?? []), ...own]);
+    }
+  return { services: oldestFirst([...services.values()]), endpoints };
+}
+
+function mergeServices(known: Service, other: Service): Service {
+  const subjectAltNames = [...new Set([...known.subjectAltNames, ...other.subjectAltNames])];
+  if (known.registry === 'Kubernetes') return { ...known, subjectAltNames, digest: contentHash([known.digest, subjectAltNames]) };
+  const ports = [...known.ports, ...other.ports.filter((port) => !known.ports.some((have) => have.number === port.number))];
+  const addresses = [...new Set([...known.addresses, ...other.addresses])];
+  return { ...known, subjectAltNames, ports, addresses, digest: contentHash([known.digest, other.digest]) };
+}
+
+function groupByKind(objects: Iterable<KubeObject>): ReadonlyMap<string, readonly KubeObject[]> {
+  const groups = new Map<string, KubeObject[]>();
+  for (const object of objects) {
+    const slash = object.apiVersion.lastIndexOf('/');
+    const key = `${slash < 0 ? '' : object.apiVersion.slice(0, slash)}/${object.kind}`;
+    const list = groups.get(key);
+    if (list) list.push(object);
+    else groups.set(key, [object]);
+  }
+  return groups;
+}
+
+/** Runs a reader; a bug in it costs one object, not the mesh. */
+function guarded<T>(issues: Issue[], object: KubeObject, read: (object: KubeObject) => T | undefined): T | undefined {
+  try {
+    return read(object);
+  } catch (thrown) {
+    issues.push({ severity: 'error', code: 'MLT0001', object: referenceOf(object), path: '', message: `The object could not be read: ${messageOf(thrown)}.` });
+    return undefined;
+  }
+}
+
+/** Istio's order of configs: creation time, then name, then namespace. */
+function oldestFirst<T extends { readonly createdMs: number; readonly name: string; readonly namespace: string }>(list: readonly T[]): readonly T[] {
+  return [...list].sort((a, b) => a.createdMs - b.createdMs || compare(`${a.name}.${a.namespace}`, `${b.name}.${b.namespace}`));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function groupByHostname(services: readonly Service[]): ReadonlyMap<string, readonly Service[]> {
+  const map = new Map<string, Service[]>();
+  for (const service of services) {
+    const list = map.get(service.hostname);
+    if (list) list.push(service);
+    else map.set(service.hostname, [service]);
+  }
+  return map;
+}
+
+/**
+ * The endpoint fast path: endpoints of one Kubernetes service after its slices changed, by the workloads the snapshot knows. Put them in with
+ * `withEndpoints`. Undefined when the snapshot has no such service.
+ */
+export function resolveEndpoints(snapshot: MeshSnapshot, namespace: string, serviceName: string, slices: readonly KubeObject[]): { readonly service: Service; readonly endpoints: readonly Endpoint[] } | undefined {
+  const hostname = `${serviceName}.${namespace}.svc.${snapshot.mesh.domainSuffix}`;
+  const service = snapshot.servicesByHostname.get(hostname)?.find((candidate) => candidate.namespace === namespace);
+  if (!service) return undefined;
+  const own = slices.filter((slice) => namespaceOf(slice) === namespace && serviceOfSlice(slice) === `${namespace}/${serviceName}`);
+  return { service, endpoints: resolveSlices(service, own, snapshot.workloads) };
+}
