@@ -2,7 +2,6 @@ import type { SpecObject } from '../meta.ts';
 import { NODE } from '../resource-types.ts';
 import { defineKind } from '../schema/define-kind.ts';
 import { anyObject, bool, int, int64, list, map, obj, quantity, req, str, time, type Infer } from '../schema/dsl.ts';
-import { conditions } from './meta-schema.ts';
 
 const spec = obj({
   podCIDR: str(),
