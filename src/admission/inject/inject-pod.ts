@@ -1,0 +1,180 @@
+// Sidecar and gateway injection as one pure function: pod in, pod and patch out.
+import { createJsonPatch, type JsonPatchOperation } from './json-patch.ts';
+import { dropNulls, mergeStrategic } from './merge.ts';
+import { applyOverrides } from './overrides.ts';
+import { ownerOf } from './owner.ts';
+import { annotationProblems, skipReason } from './policy.ts';
+import { rewriteProbes, type AppProbers } from './probes.ts';
+import { podProxyConfig, type PodProxyConfig } from './proxy-config.ts';
+import { renderGateway, renderGrpcSimple } from './template-gateway.ts';
+import { templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
+import { renderSidecar } from './template-sidecar.ts';
+import type { Container, InjectionContext, Json, JsonObject, Pod, PodSpec, WorkloadOwner } from './types.ts';
+
+/** The pod with its proxy, or why it has none. */
+export type InjectionResult =
+  | { readonly kind: 'injected'; readonly pod: Pod; readonly patch: readonly JsonPatchOperation[] }
+  | { readonly kind: 'skipped'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** Templates by the names `inject.istio.io/templates` uses. */
+const TEMPLATES: Readonly<Record<string, (input: TemplateInput) => TemplateResult>> = {
+  sidecar: renderSidecar,
+  gateway: renderGateway,
+  'grpc-simple': renderGrpcSimple,
+};
+
+/** What the caller knows better than the pod says. */
+export interface InjectOptions {
+  /** Namespace the pod will be in; default the pod's own, else `default`. */
+  readonly namespace?: string;
+  /** The workload, when it is known (`kube-inject`); default from the pod's owner reference. */
+  readonly owner?: WorkloadOwner;
+}
+
+/**
+ * Adds what the pod's templates say. Injecting an injected pod again yields the same pod.
+ * @see https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
+ */
+export function injectPod(pod: Pod, context: InjectionContext, options: InjectOptions = {}): InjectionResult {
+  const namespace = options.namespace || pod.metadata?.namespace || 'default';
+  const owner = options.owner ?? ownerOf(pod, namespace);
+  const reason = skipReason(pod, namespace, `${owner.kind} "${namespace}/${owner.name || pod.metadata?.generateName || ''}"`, context);
+  if (reason !== undefined) return { kind: 'skipped', reason };
+  const annotations = pod.metadata?.annotations ?? {};
+  const problems = annotationProblems(annotations);
+  if (problems.length > 0) return { kind: 'failed', message: problems.join('; ') };
+  const proxyConfig = podProxyConfig(context.meshConfig, annotations['proxy.istio.io/config']);
+  if (typeof proxyConfig === 'string') return { kind: 'failed', message: proxyConfig };
+  const names = selectTemplates(annotations, context);
+  const unknown = names.filter((name) => !Object.hasOwn(TEMPLATES, name) || Object.hasOwn(context.values.sidecarInjectorWebhook?.templates ?? {}, name));
+  if (unknown.length > 0) return { kind: 'failed', message: `injection template ${unknown.join(', ')} is not one of ${Object.keys(TEMPLATES).join(', ')}; templates of your own are not supported yet` };
+  const input = templateInput(withoutInjected(pod), owner, context, proxyConfig);
+  let template: TemplateResult = { labels: {}, annotations: {}, spec: {} };
+  for (const name of names) {
+    const next = TEMPLATES[name]!(input);
+    template = { labels: { ...template.labels, ...next.labels }, annotations: { ...template.annotations, ...next.annotations }, spec: mergeStrategic(template.spec, dropNulls(next.spec as JsonObject)) };
+  }
+  const merged = finish(mergeTemplate(pod, template), pod, template, input);
+  return { kind: 'injected', pod: merged, patch: createJsonPatch(pod as Json, merged as Json) };
+}
+
+function selectTemplates(annotations: Readonly<Record<string, string>>, context: InjectionContext): string[] {
+  const asked = annotations['inject.istio.io/templates'];
+  if (asked !== undefined) return asked.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const defaults = context.values.sidecarInjectorWebhook?.defaultTemplates ?? [];
+  return defaults.length > 0 ? [...defaults] : ['sidecar'];
+}
+
+/** On re-injection the previous proxy is not one of the application's containers. */
+function withoutInjected(pod: Pod): Pod {
+  return { ...pod, spec: { ...pod.spec, containers: (pod.spec?.containers ?? []).filter((container) => container.name !== 'istio-proxy') } };
+}
+
+function mergeTemplate(pod: Pod, template: TemplateResult): Pod {
+  const meta = pod.metadata ?? {};
+  return {
+    ...pod,
+    metadata: { ...meta, labels: { ...meta.labels, ...template.labels }, annotations: { ...meta.annotations, ...template.annotations } },
+    spec: mergeStrategic((pod.spec ?? {}) as PodSpec, template.spec),
+  };
+}
+
+function finish(merged: Pod, original: Pod, template: TemplateResult, input: TemplateInput): Pod {
+  let pod = applyOverrides(merged, original, template.spec);
+  pod = followProxyUser(pod, original);
+  pod = mergePrometheus(pod, input);
+  pod = applyNetwork(pod, input);
+  pod = redirectProbes(pod, input);
+  pod = reorder(pod, input.proxyConfig, input.context);
+  const extra = input.context.values.sidecarInjectorWebhook?.injectedAnnotations ?? {};
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...pod.metadata?.annotations, ...extra, 'sidecar.istio.io/status': statusAnnotation(template, input) } } };
+}
+
+function statusAnnotation(template: TemplateResult, input: TemplateInput): string {
+  const names = (list: Json | undefined): Json => (Array.isArray(list) && list.length > 0 ? list.map((one: Json) => (one as JsonObject)['name'] as Json) : null);
+  return JSON.stringify({
+    initContainers: names(template.spec['initContainers'] as Json), containers: names(template.spec['containers'] as Json), volumes: names(template.spec['volumes']),
+    imagePullSecrets: names(template.spec['imagePullSecrets']), revision: input.context.revision || 'default',
+  });
+}
+
+function mapContainers(pod: Pod, change: (container: Container) => Container): Pod {
+  const spec = pod.spec ?? {};
+  return {
+    ...pod,
+    spec: { ...spec, containers: (spec.containers ?? []).map(change), ...(spec.initContainers ? { initContainers: spec.initContainers.map(change) } : {}) },
+  };
+}
+
+function addProxyEnv(pod: Pod, name: string, value: string): Pod {
+  return mapContainers(pod, (container) =>
+    container.name === 'istio-proxy' ? { ...container, env: [...((container['env'] as readonly JsonObject[] | undefined) ?? []).filter((one) => one['name'] !== name), { name, value }] } : container);
+}
+
+/** When the user runs the proxy as somebody else, istio-init must exempt that user. */
+function followProxyUser(pod: Pod, original: Pod): Pod {
+  const own = [...(original.spec?.containers ?? []), ...(original.spec?.initContainers ?? [])].find((one) => one.name === 'istio-proxy')?.['securityContext'] as JsonObject | undefined;
+  const uid = own?.['runAsUser'];
+  const gid = own?.['runAsGroup'];
+  if (uid === undefined && gid === undefined) return pod;
+  return mapContainers(pod, (container) => {
+    if (container.name !== 'istio-init' && container.name !== 'istio-validation') return container;
+    const args = [...((container['args'] as readonly string[] | undefined) ?? [])];
+    const at = args.indexOf('-u');
+    if (uid !== undefined && args[0] === 'istio-iptables' && at >= 0) args[at + 1] = String(uid);
+    const context = container.name === 'istio-validation' ? { securityContext: { ...(container['securityContext'] as JsonObject), ...(uid === undefined ? {} : { runAsUser: uid }), ...(gid === undefined ? {} : { runAsGroup: gid }) } } : {};
+    return { ...container, args, ...context };
+  });
+}
+
+/** One scrape of the agent's 15020 returns the application's metrics too; where to find those is handed to the agent. */
+function mergePrometheus(pod: Pod, input: TemplateInput): Pod {
+  const annotations = pod.metadata?.annotations ?? {};
+  const get = (name: string): string | undefined => Object.entries(annotations).find(([key]) => key.replaceAll('/', '.') === `prometheus.io.${name}`)?.[1];
+  const scrape = get('scrape');
+  const wanted = annotations['prometheus.istio.io/merge-metrics'] ?? String(input.context.meshConfig.enablePrometheusMerge ?? true);
+  if (wanted !== 'true' || (scrape !== undefined && scrape !== 'true')) return pod;
+  const target = String(input.proxyConfig.statusPort);
+  if (get('port') === target) return pod;
+  const own = Object.fromEntries(([['scrape', scrape], ['path', get('path')], ['port', get('port')]] as const).filter(([, value]) => value !== undefined && value !== ''));
+  const noted = Object.keys(own).length > 0 ? addProxyEnv(pod, 'ISTIO_PROMETHEUS_ANNOTATIONS', JSON.stringify({ scrape: '', path: '', port: '', ...own })) : pod;
+  const kept = Object.entries(annotations).filter(([key]) => !['prometheus.io.scrape', 'prometheus.io.path', 'prometheus.io.port'].includes(key.replaceAll('/', '.')) || key.includes('/'));
+  return { ...noted, metadata: { ...noted.metadata, annotations: { ...Object.fromEntries(kept), 'prometheus.io/port': target, 'prometheus.io/path': '/stats/prometheus', 'prometheus.io/scrape': 'true' } } };
+}
+
+function applyNetwork(pod: Pod, input: TemplateInput): Pod {
+  const network = input.labels['topology.istio.io/network'] ?? input.context.values.global?.network ?? '';
+  if (network === '') return pod;
+  const labelled = { ...pod, metadata: { ...pod.metadata, labels: { ...pod.metadata?.labels, 'topology.istio.io/network': network } } };
+  return addProxyEnv(labelled, 'ISTIO_META_NETWORK', network);
+}
+
+function redirectProbes(pod: Pod, input: TemplateInput): Pod {
+  const wanted = pod.metadata?.annotations?.['sidecar.istio.io/rewriteAppHTTPProbers'] ?? String(input.context.values.sidecarInjectorWebhook?.rewriteAppHTTPProbe ?? true);
+  const hasProxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].some((container) => container.name === 'istio-proxy');
+  const port = Number(input.annotations['status.sidecar.istio.io/port'] ?? input.proxyConfig.statusPort);
+  if (!/^(1|t|true)$/i.test(wanted) || !hasProxy || port === 0) return pod;
+  const probers: AppProbers = {};
+  // Ordinary init containers have no probes; those that restart always do.
+  const rewritten = mapContainers(pod, (container) => (container.name === 'istio-proxy' ? container : rewriteProbes(container, port, probers)));
+  const names = Object.keys(probers).sort();
+  return names.length === 0 ? pod : addProxyEnv(rewritten, 'ISTIO_KUBE_APP_PROBERS', JSON.stringify(Object.fromEntries(names.map((name) => [name, probers[name]!]))));
+}
+
+/** `kubectl exec` picks the first container, so the proxy comes last unless the application must wait for it. */
+function reorder(pod: Pod, proxyConfig: PodProxyConfig, context: InjectionContext): Pod {
+  const hold = proxyConfig.holdApplicationUntilProxyStarts ?? context.values.global?.proxy?.holdApplicationUntilProxyStarts ?? false;
+  const first = (list: readonly Container[], name: string): readonly Container[] => [...list.filter((one) => one.name === name), ...list.filter((one) => one.name !== name)];
+  const last = (list: readonly Container[], name: string): readonly Container[] => [...list.filter((one) => one.name !== name), ...list.filter((one) => one.name === name)];
+  const containers = (hold ? first : last)(pod.spec?.containers ?? [], 'istio-proxy');
+  let init = pod.spec?.initContainers;
+  if (init?.some((one) => one.name === 'istio-proxy')) {
+    // A native sidecar serves the other init containers too, so interception may start at once.
+    for (const name of ['istio-proxy', 'istio-validation', 'istio-init']) init = first(init, name);
+  } else if (init) {
+    // Without it, rules set up early would cut off the user's own init containers.
+    init = last(first(init, 'istio-validation'), 'istio-init');
+  }
+  return { ...pod, spec: { ...pod.spec, containers, ...(init ? { initContainers: init } : {}) } };
+}

@@ -1,0 +1,42 @@
+// Strategic merge of pod fragments: what a template adds, and what a user's own container overrides.
+import type { Json, JsonObject } from './types.ts';
+
+/** Lists of objects that are merged by a key; all other lists are replaced. @see https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/ (patch strategy) */
+const MERGE_KEYS: Readonly<Record<string, string>> = {
+  containers: 'name', initContainers: 'name', ephemeralContainers: 'name', env: 'name', volumes: 'name', imagePullSecrets: 'name',
+  volumeMounts: 'mountPath', volumeDevices: 'devicePath', ports: 'containerPort', hostAliases: 'ip', topologySpreadConstraints: 'topologyKey',
+};
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `patch` over `base`: maps deeply, keyed lists by their key with the patch's elements first, null removes. */
+export function mergeStrategic<T extends JsonObject>(base: T, patch: JsonObject): T {
+  const result: Record<string, Json | undefined> = { ...base };
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === undefined || key === '__proto__') continue;
+    if (value === null) delete result[key];
+    else result[key] = mergeValue(key, result[key], value);
+  }
+  return result as T;
+}
+
+function mergeValue(key: string, base: Json | undefined, patch: Json): Json {
+  if (isObject(patch)) return isObject(base) ? mergeStrategic(base, patch) : dropNulls(patch);
+  const mergeKey = MERGE_KEYS[key];
+  if (!Array.isArray(patch) || !Array.isArray(base) || mergeKey === undefined) return dropNulls(patch);
+  const keyOf = (item: Json): Json | undefined => (isObject(item) ? item[mergeKey] : undefined);
+  const merged = patch.map((item: Json) => {
+    const existing = base.find((other: Json) => keyOf(other) === keyOf(item));
+    return isObject(item) && isObject(existing) ? mergeStrategic(existing, item) : dropNulls(item);
+  });
+  return [...merged, ...base.filter((item: Json) => !patch.some((other: Json) => keyOf(other) === keyOf(item)))];
+}
+
+/** A copy without undefined and null members: what a YAML template with empty values means. */
+export function dropNulls<T extends Json>(value: T): T {
+  if (Array.isArray(value)) return value.map((item: Json) => dropNulls(item)) as unknown as T;
+  if (!isObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined && member !== null).map(([key, member]) => [key, dropNulls(member as Json)])) as T;
+}
