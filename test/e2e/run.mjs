@@ -1,0 +1,36 @@
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--data-plane proxy|envoy] [--json FILE]`.
+import { existsSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { bookinfo } from './bookinfo.mjs';
+import { has, Suite } from './harness.mjs';
+
+const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
+const CASES = 20;
+
+function findEnvoy() {
+  const cached = join(process.env.MELTEMI_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
+  const onPath = spawnSync('sh', ['-c', 'command -v envoy'], { encoding: 'utf8' }).stdout.trim();
+  return [process.env.ENVOY_BIN, onPath, cached].find((path) => path && existsSync(path));
+}
+
+const suites = [];
+const wanted = option('--data-plane') ? [option('--data-plane')] : ['proxy', 'envoy'];
+const missing = ['kubectl', 'ip', 'iptables-restore', 'unshare', 'curl'].filter((tool) => !has(tool));
+for (const dataPlane of wanted) {
+  const suite = new Suite(`bookinfo on ${dataPlane}`);
+  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
+  if (missing.length > 0) suite.skip(CASES, `${missing.join(', ')} cannot be found`);
+  else if (dataPlane === 'envoy' && !envoy) suite.skip(CASES, 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy');
+  else {
+    suites.push(await bookinfo(dataPlane, envoy));
+    continue;
+  }
+  suites.push(suite);
+}
+const sum = (key) => suites.reduce((total, suite) => total + suite[key], 0);
+const result = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), names: suites.map((suite) => suite.names) };
+if (option('--json')) writeFileSync(option('--json'), JSON.stringify(result, null, 2));
+console.log(`end to end: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
+process.exit(result.failed === 0 ? 0 : 1);
