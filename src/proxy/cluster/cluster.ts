@@ -1,4 +1,5 @@
 import type { PeerMetadata } from '../../telemetry/traffic-record.ts';
+import type { ClusterStats } from '../stats.ts';
 
 /** One endpoint of a cluster. Lives as long as EDS names it; counters are what balancers and breakers read. */
 export interface Host {
@@ -27,12 +28,17 @@ export interface PickContext {
   readonly previous: readonly Host[];
   /** Original destination `ip:port`, for ORIGINAL_DST clusters. */
   readonly originalDestination: string | undefined;
-  /** Value of x-envoy-original-dst-host or of a metadata key, when the cluster uses it. */
   readonly random: () => number;
 }
 
 /** Outcome of one attempt as outlier detection sees it. */
-export type AttemptOutcome = { readonly kind: 'status'; readonly httpStatus: number } | { readonly kind: 'connect-failure' } | { readonly kind: 'timeout' } | { readonly kind: 'reset' } | { readonly kind: 'connected' };
+export type AttemptOutcome =
+  | { readonly kind: 'status'; readonly httpStatus: number }
+  | { readonly kind: 'connect-failure' }
+  | { readonly kind: 'timeout' }
+  | { readonly kind: 'reset' }
+  /** `final`: nothing but the connection is proxied (TCP), so this is the attempt's whole success. */
+  | { readonly kind: 'connected'; readonly final?: boolean };
 
 /** How to speak to a host: which TLS context (if any) and which HTTP version. */
 export interface UpstreamTransport {
@@ -49,6 +55,8 @@ export interface UpstreamTls {
   /** Exact, prefix or suffix SAN matchers; empty = any. */
   readonly subjectAltNames: readonly { readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains' | 'regex'; readonly value: string }[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** `auto_san_validation`: the SNI (or Host) must be among the certificate's DNS names. */
+  readonly autoSan: boolean;
   /** True when no validation context is given: any server certificate is taken. */
   readonly insecure: boolean;
 }
@@ -81,7 +89,10 @@ export interface Cluster {
   report(host: Host, outcome: AttemptOutcome): void;
   /** Undefined = the breaker is open (overflow). */
   admit(resource: 'connection' | 'pending' | 'request' | 'retry'): Permit | undefined;
+  /** `admit('connection')` refuses beyond it; a host without any connection gets one all the same (Envoy's rule, the pool's business). */
   readonly maxConnections: number;
+  /** The data path counts connections, requests and responses here; membership, breakers and ejections are the cluster's own. */
+  readonly stats: ClusterStats;
 }
 
 /** Clusters by name in the current snapshot. */
