@@ -1,0 +1,73 @@
+/** VirtualService destinations: hosts, ports and subsets that do not exist, and ports that must be named. */
+import type { Issue } from '../../base/issue.ts';
+import type { DestinationRule } from '../../objects/istio/destination-rule.ts';
+import type { VirtualService } from '../../objects/istio/virtual-service.ts';
+import { hostMatches, type ObjectSet } from '../object-set.ts';
+import { message } from '../message.ts';
+
+interface FoundDestination {
+  readonly path: string;
+  readonly host: string;
+  readonly subset: string | undefined;
+  readonly port: number | undefined;
+}
+
+export function analyzeDestinationHosts(set: ObjectSet): readonly Issue[] {
+  const issues: Issue[] = [];
+  for (const service of set.of<VirtualService>('VirtualService')) {
+    const namespace = service.metadata.namespace ?? 'default';
+    for (const { path, host, port } of destinationsOf(service)) {
+      const seenFrom = viewersOf(service, namespace).map((viewer) => set.findHost(host, namespace, viewer));
+      const target = seenFrom.every((found) => found !== undefined) ? seenFrom[0] : undefined;
+      if (!target) issues.push(message('IST0101', service, `${path}.host`, ['host', host], 'name a Service or ServiceEntry host that this namespace sees'));
+      else if (port !== undefined && target.ports.length > 0 && !target.ports.includes(port))
+        issues.push(message('IST0101', service, `${path}.port.number`, ['host:port', `${host}:${port}`], `one of ${target.ports.join(', ')}`));
+      else if (port === undefined && target.ports.length > 1)
+        issues.push(message('IST0112', service, `${path}.port.number`, [host, `[${target.ports.join(' ')}]`], `add port: {number: ${target.ports[0]}}`));
+    }
+  }
+  return issues;
+}
+
+export function analyzeDestinationSubsets(set: ObjectSet): readonly Issue[] {
+  const issues: Issue[] = [];
+  const rules = set.of<DestinationRule>('DestinationRule').map((rule) => ({
+    host: set.qualify(rule.spec.host ?? '', rule.metadata.namespace ?? 'default'),
+    subsets: new Set((rule.spec.subsets ?? []).map(({ name }) => name)),
+  }));
+  for (const service of set.of<VirtualService>('VirtualService')) {
+    const namespace = service.metadata.namespace ?? 'default';
+    for (const { path, host, subset } of destinationsOf(service)) {
+      if (subset === undefined) continue;
+      const full = set.qualify(host, namespace);
+      const known = rules.filter((rule) => hostMatches(rule.host, full));
+      if (known.some((rule) => rule.subsets.has(subset))) continue;
+      const names = known.flatMap((rule) => [...rule.subsets]);
+      issues.push(message('IST0101', service, `${path}.subset`, ['host+subset in destinationrule', `${host}+${subset}`],
+        names.length > 0 ? `one of ${names.join(', ')}` : `apply a DestinationRule for ${host} that defines subset ${subset}`));
+    }
+  }
+  return issues;
+}
+
+/** Namespaces in which the rule holds: those it is exported to by name, else its own. */
+function viewersOf(service: VirtualService, namespace: string): readonly string[] {
+  const names = (service.spec.exportTo ?? []).filter((target) => target !== '*' && target !== '.' && target !== '~');
+  return names.length > 0 && !service.spec.exportTo?.includes('*') ? names : [namespace];
+}
+
+function destinationsOf(service: VirtualService): readonly FoundDestination[] {
+  const found: FoundDestination[] = [];
+  const add = (path: string, destination: { readonly host?: string; readonly subset?: string; readonly port?: { readonly number?: number } } | undefined) => {
+    if (destination?.host) found.push({ path, host: destination.host, subset: destination.subset, port: destination.port?.number });
+  };
+  for (const [index, route] of (service.spec.http ?? []).entries()) {
+    for (const [position, entry] of (route.route ?? []).entries()) add(`spec.http[${index}].route[${position}].destination`, entry.destination);
+    add(`spec.http[${index}].mirror`, route.mirror);
+    for (const [position, mirror] of (route.mirrors ?? []).entries()) add(`spec.http[${index}].mirrors[${position}].destination`, mirror.destination);
+  }
+  for (const kind of ['tls', 'tcp'] as const)
+    for (const [index, route] of (service.spec[kind] ?? []).entries())
+      for (const [position, entry] of (route.route ?? []).entries()) add(`spec.${kind}[${index}].route[${position}].destination`, entry.destination);
+  return found;
+}
