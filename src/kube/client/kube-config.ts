@@ -1,0 +1,246 @@
+/** How to reach an API server: from a kubeconfig, or from inside a pod. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { parse } from 'yaml';
+import { systemClock, type Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+
+/** What is presented to the API server besides a client certificate. */
+export interface Credentials {
+  /** Value of the `authorization` header. */
+  readonly authorization?: string;
+  readonly certPem?: string;
+  readonly keyPem?: string;
+}
+
+/** An API server and the right to use it. */
+export interface ClusterAccess {
+  /** `https://10.96.0.1:443`, without a trailing slash. */
+  readonly server: string;
+  readonly caPem?: string;
+  /** Name expected in the server's certificate when it is not the host of `server`. */
+  readonly serverName?: string;
+  readonly insecureSkipVerify?: boolean;
+  /** Namespace of commands that name none. Default `default`. */
+  readonly namespace: string;
+  /** Asked before every request; answers from a cache unless `refresh` (after a 401) is set. */
+  credentials(refresh?: boolean): Promise<Credentials>;
+}
+
+/** A kubeconfig or an environment that cannot be used; the message says why and what to do. */
+export class AccessError extends Error {
+  override name = 'AccessError';
+}
+
+interface NamedEntry {
+  readonly name?: string;
+  readonly cluster?: Fields;
+  readonly user?: Fields;
+  readonly context?: Fields;
+}
+type Fields = Readonly<Record<string, unknown>>;
+
+interface KubeConfigFile {
+  readonly 'current-context'?: string;
+  readonly clusters: readonly NamedEntry[];
+  readonly users: readonly NamedEntry[];
+  readonly contexts: readonly NamedEntry[];
+}
+
+export interface KubeConfigOptions {
+  /** Path of the kubeconfig; default: `$KUBECONFIG` (several files are merged), then `~/.kube/config`. */
+  readonly path?: string;
+  /** Default: the current context. */
+  readonly context?: string;
+  /** Default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Reads the kubeconfig. Throws {@link AccessError} when it cannot be used. */
+export function readKubeConfig(options: KubeConfigOptions = {}): ClusterAccess {
+  const env = options.env ?? process.env;
+  const paths = (options.path ?? env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config')).split(delimiter).filter((path) => path !== '');
+  const files: KubeConfigFile[] = [];
+  const failures: string[] = [];
+  for (const path of paths) {
+    try {
+      files.push(parseKubeConfig(readFileSync(path, 'utf8'), dirname(resolve(path))));
+    } catch (thrown) {
+      failures.push(`${path}: ${messageOf(thrown)}`);
+    }
+  }
+  if (files.length === 0) throw new AccessError(`no usable kubeconfig: ${failures.join('; ')}. Pass --kubeconfig or set KUBECONFIG.`);
+  return accessOf(merge(files), options.context);
+}
+
+/** Parses one file; paths in it become absolute, relative to `directory`. */
+export function parseKubeConfig(text: string, directory: string): KubeConfigFile {
+  const file = parse(text) as Fields | null;
+  if (typeof file !== 'object' || file === null) throw new AccessError('not a kubeconfig: the file is empty');
+  const entries = (name: string): NamedEntry[] => (Array.isArray(file[name]) ? (file[name] as NamedEntry[]) : []);
+  const absolute = (fields: Fields | undefined): Fields =>
+    Object.fromEntries(Object.entries(fields ?? {}).map(([name, value]) => [name, PATH_FIELDS.has(name) && typeof value === 'string' && value !== '' ? resolve(directory, value) : value]));
+  const current = file['current-context'];
+  return {
+    ...(typeof current === 'string' && current !== '' ? { 'current-context': current } : {}),
+    clusters: entries('clusters').map((entry) => ({ ...entry, cluster: absolute(entry.cluster) })),
+    users: entries('users').map((entry) => ({ ...entry, user: absolute(entry.user) })),
+    contexts: entries('contexts'),
+  };
+}
+
+const PATH_FIELDS: ReadonlySet<string> = new Set(['certificate-authority', 'client-certificate', 'client-key', 'tokenFile']);
+
+/** First file wins, for the current context and for every name. */
+function merge(files: readonly KubeConfigFile[]): KubeConfigFile {
+  const current = files.find((file) => file['current-context'])?.['current-context'];
+  return {
+    ...(current === undefined ? {} : { 'current-context': current }),
+    clusters: files.flatMap((file) => file.clusters),
+    users: files.flatMap((file) => file.users),
+    contexts: files.flatMap((file) => file.contexts),
+  };
+}
+
+function accessOf(config: KubeConfigFile, contextName = config['current-context']): ClusterAccess {
+  if (contextName === undefined) throw new AccessError('the kubeconfig has no current context; choose one with `kubectl config use-context`');
+  const context = config.contexts.find((entry) => entry.name === contextName)?.context;
+  if (!context) throw new AccessError(`context "${contextName}" is not in the kubeconfig; it has: ${config.contexts.map((entry) => entry.name).join(', ') || 'none'}`);
+  const cluster = config.clusters.find((entry) => entry.name === context['cluster'])?.cluster;
+  if (!cluster) throw new AccessError(`cluster "${String(context['cluster'])}" of context "${contextName}" is not in the kubeconfig`);
+  const user = config.users.find((entry) => entry.name === context['user'])?.user ?? {};
+  const server = text(cluster, 'server');
+  if (server === undefined) throw new AccessError(`cluster "${String(context['cluster'])}" has no server`);
+  const caPem = pem(cluster, 'certificate-authority');
+  const serverName = text(cluster, 'tls-server-name');
+  return {
+    server: server.replace(/\/+$/, ''),
+    ...(caPem === undefined ? {} : { caPem }),
+    ...(serverName === undefined ? {} : { serverName }),
+    ...(cluster['insecure-skip-tls-verify'] === true ? { insecureSkipVerify: true } : {}),
+    namespace: text(context, 'namespace') ?? 'default',
+    credentials: userCredentials(user, String(context['user'])),
+  };
+}
+
+function text(fields: Fields, name: string): string | undefined {
+  const value = fields[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** `<name>-data` in base64 wins over the file `<name>`, as in client-go. */
+function pem(fields: Fields, name: string): string | undefined {
+  const data = text(fields, `${name}-data`);
+  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
+  const path = text(fields, name);
+  return path === undefined ? undefined : readFileSync(path, 'utf8');
+}
+
+function userCredentials(user: Fields, name: string): ClusterAccess['credentials'] {
+  const certPem = pem(user, 'client-certificate');
+  const keyPem = pem(user, 'client-key');
+  const certificate = certPem !== undefined && keyPem !== undefined ? { certPem, keyPem } : {};
+  const tokenFile = text(user, 'tokenFile');
+  const token = text(user, 'token');
+  const username = text(user, 'username');
+  if (user['exec'] !== undefined) return execCredentials(user['exec'] as Fields, name, certificate);
+  if (user['auth-provider'] !== undefined) throw new AccessError(`user "${name}" uses an auth-provider, which Kubernetes has removed; use an exec credential plugin`);
+  if (tokenFile !== undefined) return tokenFileCredentials(tokenFile, certificate);
+  const authorization = token !== undefined ? `Bearer ${token}` : username !== undefined ? `Basic ${Buffer.from(`${username}:${text(user, 'password') ?? ''}`).toString('base64')}` : undefined;
+  const fixed: Credentials = { ...certificate, ...(authorization === undefined ? {} : { authorization }) };
+  return () => Promise.resolve(fixed);
+}
+
+const TOKEN_REREAD_MS = 60_000;
+
+/** A token in a file that its writer renews; read again every minute and after a refusal. */
+function tokenFileCredentials(path: string, base: Credentials = {}, clock: Clock = systemClock): ClusterAccess['credentials'] {
+  let cached: Credentials | undefined;
+  let readAtMs = 0;
+  return (refresh) => {
+    if (!cached || refresh || clock.now() - readAtMs > TOKEN_REREAD_MS) {
+      try {
+        cached = { ...base, authorization: `Bearer ${readFileSync(path, 'utf8').trim()}` };
+        readAtMs = clock.now();
+      } catch (thrown) {
+        // The last token may still be good while the file is being replaced.
+        if (!cached) return Promise.reject(new AccessError(`cannot read the token: ${messageOf(thrown)}`));
+      }
+    }
+    return Promise.resolve(cached);
+  };
+}
+
+/** An exec credential plugin. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
+function execCredentials(exec: Fields, userName: string, base: Credentials): ClusterAccess['credentials'] {
+  const command = text(exec, 'command');
+  if (command === undefined) throw new AccessError(`the exec plugin of user "${userName}" has no command`);
+  const args = Array.isArray(exec['args']) ? exec['args'].map(String) : [];
+  const variables = Array.isArray(exec['env']) ? (exec['env'] as { name: string; value: string }[]) : [];
+  const apiVersion = text(exec, 'apiVersion') ?? 'client.authentication.k8s.io/v1';
+  let cached: { readonly credentials: Credentials; readonly expiresAtMs: number } | undefined;
+  return async (refresh) => {
+    if (cached && !refresh && systemClock.now() < cached.expiresAtMs - 10_000) return cached.credentials;
+    const env = {
+      ...process.env,
+      ...Object.fromEntries(variables.map(({ name, value }) => [name, value])),
+      KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive: false } }),
+    };
+    try {
+      const { stdout } = await promisify(execFile)(command, args, { env, timeout: 60_000, maxBuffer: 1 << 20 });
+      const status = (JSON.parse(stdout) as { status?: Fields }).status ?? {};
+      const token = text(status, 'token');
+      const certPem = text(status, 'clientCertificateData');
+      const keyPem = text(status, 'clientKeyData');
+      const expiry = Date.parse(text(status, 'expirationTimestamp') ?? '');
+      const credentials = { ...base, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(certPem !== undefined && keyPem !== undefined ? { certPem, keyPem } : {}) };
+      cached = { credentials, expiresAtMs: Number.isNaN(expiry) ? Infinity : expiry };
+      return credentials;
+    } catch (thrown) {
+      throw new AccessError(`the exec plugin "${command}" of user "${userName}" failed: ${messageOf(thrown)}`);
+    }
+  };
+}
+
+export interface InClusterOptions {
+  /** Default `/var/run/secrets/kubernetes.io/serviceaccount`. */
+  readonly directory?: string;
+  /** Default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+}
+
+/** Access with the service account of the pod this program runs in. Throws {@link AccessError} outside of a pod. */
+export function inClusterAccess(options: InClusterOptions = {}): ClusterAccess {
+  const { directory = '/var/run/secrets/kubernetes.io/serviceaccount', env = process.env, clock } = options;
+  const host = env['KUBERNETES_SERVICE_HOST'];
+  const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
+  if (!host) throw new AccessError('not inside a cluster: KUBERNETES_SERVICE_HOST is not set; pass --kubeconfig');
+  try {
+    return {
+      server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
+      caPem: readFileSync(join(directory, 'ca.crt'), 'utf8'),
+      namespace: readOptional(join(directory, 'namespace'))?.trim() || 'default',
+      credentials: tokenFileCredentials(join(directory, 'token'), {}, clock),
+    };
+  } catch (thrown) {
+    throw new AccessError(`the pod has no service account mounted at ${directory}: ${messageOf(thrown)}`);
+  }
+}
+
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** As istiod does: the given kubeconfig, else the pod's own account, else the user's kubeconfig. */
+export function findClusterAccess(options: KubeConfigOptions = {}): ClusterAccess {
+  if (options.path === undefined && (options.env ?? process.env)['KUBERNETES_SERVICE_HOST']) return inClusterAccess(options.env ? { env: options.env } : {});
+  return readKubeConfig(options);
+}
