@@ -1,0 +1,182 @@
+// Everything one agent run is told: arguments, environment, the files of the downward API. Reading is handed in, so this stays testable.
+import { buildProxyIdentity, type ProxyIdentity } from './node-metadata.ts';
+import { parseAgentProxyConfig, type AgentProxyConfig } from './proxy-config.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** Reads a text file; undefined when it is not there. */
+export type ReadText = (path: string) => string | undefined;
+
+/** Sidecar or gateway. */
+export type ProxyRole = 'sidecar' | 'router';
+
+export interface AgentSettings {
+  readonly role: ProxyRole;
+  readonly identity: ProxyIdentity;
+  readonly proxyConfig: AgentProxyConfig;
+  /** `host:port` of the control plane's xDS. */
+  readonly discoveryAddress: string;
+  /** `host:port` of the CA. */
+  readonly caAddress: string;
+  readonly tokenPath: string;
+  /** PEM roots of the control plane; also served as ROOTCA. */
+  readonly rootPath: string;
+  readonly trustDomain: string;
+  /** SPIFFE id the certificate is asked for. */
+  readonly spiffeId: string;
+  /** Asked certificate lifetime. Default 24 h (SECRET_TTL). */
+  readonly certificateTtlMs: number;
+  readonly keyType: 'rsa-2048' | 'ec-p256';
+  readonly podIp: string;
+  readonly ports: AgentPorts;
+  readonly dnsCapture: boolean;
+  /** Wait for zero connections instead of a fixed time when terminating. */
+  readonly exitOnZeroActiveConnections: boolean;
+  /** Least time a terminating proxy keeps serving in that mode. Default 5000. */
+  readonly minimumDrainMs: number;
+  readonly proxyLogLevel: string;
+  readonly proxyComponentLogLevel: string;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'none';
+  /** Mark of the proxy's own packets, where users cannot tell them apart; 0 = none. */
+  readonly socketMark: number;
+  readonly dataPlane: 'meltemi' | 'envoy';
+  readonly envoyPath: string;
+}
+
+export interface AgentPorts {
+  readonly admin: number;
+  /** The agent's own. */
+  readonly status: number;
+  /** `/stats/prometheus` of the proxy. */
+  readonly prometheus: number;
+  /** `/healthz/ready`. */
+  readonly readiness: number;
+  readonly dns: number;
+}
+
+/** Flags of `proxy`; all of them are accepted, those that have no meaning here are read and ignored. */
+const VALUE_FLAGS = new Set([
+  'domain', 'proxyLogLevel', 'proxyComponentLogLevel', 'log_output_level', 'concurrency', 'stsPort', 'serviceCluster', 'outlierLogPath', 'meshConfig', 'templateFile',
+  'tokenManagerPlugin', 'profiling', 'trust-domain', 'log_caller', 'log_stacktrace_level', 'log_target', 'controlPlaneBootstrap', 'proxyAdminPort', 'statusPort', 'discoveryAddress',
+]);
+const BOOLEAN_FLAGS = new Set(['log_as_json', 'disableInternalTelemetry', 'outlierLog', 'vklog']);
+
+/** Arguments after `proxy`. `problems` holds what cannot be understood, as sentences. */
+export function parseProxyArgs(args: readonly string[]): { readonly role: ProxyRole; readonly flags: ReadonlyMap<string, string>; readonly problems: readonly string[] } {
+  const flags = new Map<string, string>();
+  const problems: string[] = [];
+  let role: ProxyRole = 'sidecar';
+  for (let i = 0; i < args.length; i++) {
+    const match = /^--([^=]+)(?:=(.*))?$/s.exec(args[i]!);
+    const name = match?.[1];
+    if (name === undefined) {
+      if (args[i] === 'sidecar' || args[i] === 'router') role = args[i] as ProxyRole;
+      else problems.push(`proxy role must be sidecar or router, not ${JSON.stringify(args[i])}`);
+    } else if (VALUE_FLAGS.has(name)) flags.set(name, match![2] ?? args[++i] ?? '');
+    else if (BOOLEAN_FLAGS.has(name)) flags.set(name, match![2] ?? 'true');
+    else problems.push(`unknown flag: --${name}`);
+  }
+  return { role, flags, problems };
+}
+
+/** Resolves the settings of `proxy <role>`. Throws a plain sentence when the environment contradicts itself. */
+export function resolveSettings(args: readonly string[], env: Env, readText: ReadText, instanceIps: readonly string[], version: string): AgentSettings {
+  const { role, flags, problems } = parseProxyArgs(args);
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG']);
+  const namespace = env['POD_NAMESPACE'] || 'default';
+  const trustDomain = env['TRUST_DOMAIN'] || 'cluster.local';
+  const account = env['SERVICE_ACCOUNT'] || 'default';
+  const podIp = env['INSTANCE_IP'] || instanceIps[0] || '127.0.0.1';
+  const ports: AgentPorts = {
+    admin: proxyConfig.proxyAdminPort, status: proxyConfig.statusPort, prometheus: Number(env['ENVOY_PROMETHEUS_PORT'] || 15090),
+    readiness: Number(env['ENVOY_STATUS_PORT'] || 15021), dns: Number((env['DNS_PROXY_ADDR'] || ':15053').split(':').pop()),
+  };
+  const discoveryAddress = flags.get('discoveryAddress') || proxyConfig.discoveryAddress;
+  return {
+    role, proxyConfig, ports, podIp, trustDomain, discoveryAddress,
+    identity: identityOf({ role, env, readText, instanceIps, version, proxyConfig, podIp, namespace, ports, domain: domainOf(flags.get('domain'), namespace) }),
+    caAddress: env['CA_ADDR'] || discoveryAddress,
+    tokenPath: env['MELTEMI_TOKEN_PATH'] || '/var/run/secrets/tokens/istio-token',
+    rootPath: env['XDS_ROOT_CA'] || env['CA_ROOT_CA'] || '/var/run/secrets/istio/root-cert.pem',
+    spiffeId: `spiffe://${trustDomain}/ns/${namespace}/sa/${account}`,
+    certificateTtlMs: durationMs(env['SECRET_TTL']) ?? 24 * 3_600_000,
+    keyType: env['ECC_SIGNATURE_ALGORITHM'] === 'ECDSA' || env['WORKLOAD_RSA_KEY_SIZE'] === undefined ? 'ec-p256' : 'rsa-2048',
+    dnsCapture: /^(1|t|true)$/i.test(env['ISTIO_META_DNS_CAPTURE'] ?? ''),
+    exitOnZeroActiveConnections: /^(1|t|true)$/i.test(env['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] ?? ''),
+    minimumDrainMs: durationMs(env['MINIMUM_DRAIN_DURATION']) ?? 5000,
+    proxyLogLevel: flags.get('proxyLogLevel') || 'warning',
+    proxyComponentLogLevel: flags.get('proxyComponentLogLevel') || '',
+    logLevel: agentLogLevel(flags.get('log_output_level') ?? ''),
+    socketMark: Number(env['MELTEMI_SO_MARK'] ?? 0) || 0,
+    dataPlane: env['MELTEMI_DATA_PLANE'] === 'envoy' ? 'envoy' : 'meltemi',
+    envoyPath: env['ENVOY_BIN'] || proxyConfig.binaryPath,
+  };
+}
+
+interface IdentityParts {
+  readonly role: ProxyRole;
+  readonly env: Env;
+  readonly readText: ReadText;
+  readonly instanceIps: readonly string[];
+  readonly version: string;
+  readonly proxyConfig: AgentProxyConfig;
+  readonly podIp: string;
+  readonly namespace: string;
+  readonly ports: AgentPorts;
+  readonly domain: string;
+}
+
+function identityOf({ role, env, readText, instanceIps, version, proxyConfig, podIp, namespace, ports, domain }: IdentityParts): ProxyIdentity {
+  const pod = env['POD_NAME'] || 'unknown';
+  return buildProxyIdentity({
+    id: `${role}~${podIp}~${pod}.${namespace}~${domain}`,
+    env,
+    podLabels: parseDownwardFile(readText('/etc/istio/pod/labels') ?? ''),
+    podAnnotations: parseDownwardFile(readText('/etc/istio/pod/annotations') ?? ''),
+    instanceIps: [podIp, ...instanceIps],
+    proxyConfig,
+    agent: {
+      ISTIO_VERSION: env['ISTIO_META_ISTIO_VERSION'] || version, ENVOY_STATUS_PORT: ports.readiness, ENVOY_PROMETHEUS_PORT: ports.prometheus,
+      PILOT_SAN: [proxyConfig.discoveryAddress.replace(/:\d+$/, '')], METADATA_DISCOVERY: 'false',
+    },
+  });
+}
+
+/** `--domain` with an unexpanded `$(POD_NAMESPACE)` still in it (a shell, not a kubelet, started us) is completed. */
+function domainOf(flag: string | undefined, namespace: string): string {
+  return (flag || `${namespace}.svc.cluster.local`).replaceAll('$(POD_NAMESPACE)', namespace).replaceAll('${POD_NAMESPACE}', namespace);
+}
+
+/** Files of a downward API volume: `key="value"` a line, the value escaped as in Go. */
+export function parseDownwardFile(text: string): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const line of text.split('\n')) {
+    const at = line.indexOf('=');
+    if (at <= 0 || line.slice(0, at) === '__proto__') continue;
+    const raw = line.slice(at + 1).trim();
+    result[line.slice(0, at).trim()] = unquote(raw);
+  }
+  return result;
+}
+
+function unquote(raw: string): string {
+  if (!raw.startsWith('"')) return raw;
+  try {
+    // Go's \x.., \a and \v are not JSON's; JSON's \u is Go's.
+    return JSON.parse(raw.replace(/\\x([0-9a-f]{2})/gi, '\\u00$1').replaceAll('\\a', '\\u0007').replaceAll('\\v', '\\u000b')) as string;
+  } catch {
+    return raw.replace(/^"|"$/g, '');
+  }
+}
+
+function durationMs(text: string | undefined): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text ?? '');
+  return match ? Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'] : undefined;
+}
+
+function agentLogLevel(text: string): AgentSettings['logLevel'] {
+  const level = text.split(',').map((part) => part.split(':')).find(([scope, own]) => own === undefined || scope === 'default' || scope === 'all');
+  const word = level?.[1] ?? level?.[0] ?? '';
+  return word === 'debug' || word === 'info' || word === 'warn' || word === 'error' || word === 'none' ? word : 'info';
+}
