@@ -1,0 +1,134 @@
+/** Image → program: what runs on this machine when a pod names an image. */
+
+/** Where our own files stand inside every container, whatever user it runs as. */
+export const CONTAINER_HOME = '/.meltemi';
+const NODE = `${CONTAINER_HOME}/bin/node`;
+/** A sidecar is small: half-size young generation and an early major GC keep an idle one under 70 MB. */
+const SMALL_HEAP = ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
+
+/** A program that stands for an image; the fields are those of an image's config. */
+export interface ImageProgram {
+  /** ENTRYPOINT; the container's `command` replaces it. */
+  readonly entrypoint: readonly string[];
+  /** CMD; the container's `args` replace it, and a `command` drops it. */
+  readonly cmd?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** USER: uid and gid when the pod asks for none. Default 0. */
+  readonly user?: number;
+  /** The pilot-agent: in a user namespace it marks its sockets, because it cannot be uid 1337 there. */
+  readonly agent?: boolean;
+}
+
+interface ImageRow {
+  /** Repository without registry and tag; matched at a path boundary from the right (`proxyv2` matches `docker.io/istio/proxyv2:1.24`). */
+  readonly repository: string;
+  readonly program: ImageProgram;
+}
+
+/** The folder of our package inside a container; `dist` is below it. */
+export const CONTAINER_PACKAGE = `${CONTAINER_HOME}/package`;
+
+/** User and group of the bookinfo and httpbin images when the pod names none: never root for something that needs nothing of it. */
+const APP_USER = 1000;
+
+const nodeProgram = (file: string, args: readonly string[] = []): readonly string[] => [NODE, ...SMALL_HEAP, `${CONTAINER_PACKAGE}/dist/${file}`, ...args];
+const sample = (file: string, env: Readonly<Record<string, string>> = {}): ImageProgram => ({ entrypoint: [], cmd: nodeProgram(`samples/${file}.js`), env, user: APP_USER });
+const shell: ImageProgram = { entrypoint: [], cmd: ['/bin/sh'] };
+
+/** Read top to bottom; the first match wins. */
+const BUILT_IN: readonly ImageRow[] = [
+  { repository: 'proxyv2', program: { entrypoint: nodeProgram('agent.js'), user: 1337, agent: true } },
+  { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js'), cmd: ['discovery'], user: 1337 } },
+  { repository: 'examples-bookinfo-productpage-v1', program: sample('productpage', { SERVICE_VERSION: 'v1' }) },
+  { repository: 'examples-bookinfo-details-v1', program: sample('details', { SERVICE_VERSION: 'v1' }) },
+  { repository: 'examples-bookinfo-details-v2', program: sample('details', { SERVICE_VERSION: 'v2' }) },
+  { repository: 'examples-bookinfo-reviews-v1', program: sample('reviews', { SERVICE_VERSION: 'v1', ENABLE_RATINGS: 'false' }) },
+  { repository: 'examples-bookinfo-reviews-v2', program: sample('reviews', { SERVICE_VERSION: 'v2', ENABLE_RATINGS: 'true' }) },
+  { repository: 'examples-bookinfo-reviews-v3', program: sample('reviews', { SERVICE_VERSION: 'v3', ENABLE_RATINGS: 'true', STAR_COLOR: 'red' }) },
+  { repository: 'examples-bookinfo-ratings-v1', program: sample('ratings', { SERVICE_VERSION: 'v1' }) },
+  { repository: 'examples-bookinfo-ratings-v2', program: sample('ratings', { SERVICE_VERSION: 'v2' }) },
+  { repository: 'httpbin', program: sample('httpbin') },
+  { repository: 'go-httpbin', program: sample('httpbin') },
+  // As the image's own entry point does: options go to curl, anything else is a command.
+  { repository: 'curlimages/curl', program: { entrypoint: ['/bin/sh', '-c', 'case "$1" in ""|-*) exec curl "$@";; esac; exec "$@"', 'entrypoint'], cmd: [], user: 100 } },
+  { repository: 'sleep', program: { entrypoint: [], cmd: ['/bin/sh', '-c', 'sleep infinity'], user: 100 } },
+  // A pod that asks for a plain userland gets this machine's.
+  { repository: 'busybox', program: shell },
+  { repository: 'alpine', program: shell },
+  { repository: 'debian', program: shell },
+  { repository: 'ubuntu', program: shell },
+  { repository: 'pause', program: { entrypoint: ['/bin/sh', '-c', 'sleep infinity'] } },
+];
+
+/** One `--image NAME=COMMAND` of the user. */
+export interface ImageMapping {
+  /** An image as pods write it; without a tag it matches every tag, `*` matches any text. */
+  readonly image: string;
+  /** Command line; quotes and backslashes as in a shell, no expansion. */
+  readonly command: string;
+  /** Where it runs: the folder in which the user typed it. */
+  readonly cwd: string;
+}
+
+/** Finds the program for an image: the user's mappings first (the last one wins), then the built-in table. Undefined when there is none. */
+export function findImageProgram(image: string, mappings: readonly ImageMapping[]): ImageProgram | undefined {
+  const repository = repositoryOf(image);
+  for (const mapping of [...mappings].reverse()) {
+    if (matchesPattern(mapping.image, image) || matchesPattern(mapping.image, repository)) {
+      return { entrypoint: splitCommand(mapping.command) ?? ['/bin/sh', '-c', mapping.command], cwd: mapping.cwd };
+    }
+  }
+  return BUILT_IN.find((row) => repository === row.repository || repository.endsWith(`/${row.repository}`))?.program;
+}
+
+/** The message of `ErrImagePull` for an image without a program. */
+export function unknownImageMessage(image: string): string {
+  return `image "${image}" has no program on this machine: map it with "meltemi up --image ${image}=COMMAND"`;
+}
+
+/**
+ * The argument vector of a container: `command` replaces the entry point and drops the image's arguments, `args` replace only the arguments.
+ * @see https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#notes
+ */
+export function containerArgv(program: ImageProgram, command: readonly string[] | undefined, args: readonly string[] | undefined): readonly string[] {
+  if (command?.length) return [...command, ...(args ?? [])];
+  return [...program.entrypoint, ...(args?.length ? args : (program.cmd ?? []))];
+}
+
+/** The image without digest and tag: `docker.io/istio/proxyv2:1.24` → `docker.io/istio/proxyv2`. */
+export function repositoryOf(image: string): string {
+  const plain = image.split('@')[0] ?? image;
+  const colon = plain.lastIndexOf(':');
+  return colon > plain.lastIndexOf('/') ? plain.slice(0, colon) : plain;
+}
+
+function matchesPattern(pattern: string, text: string): boolean {
+  if (!pattern.includes('*')) return pattern === text;
+  const [first = '', ...rest] = pattern.split('*');
+  if (!text.startsWith(first)) return false;
+  let position = first.length;
+  for (const [index, part] of rest.entries()) {
+    if (index === rest.length - 1) return text.length - part.length >= position && text.endsWith(part);
+    const found = text.indexOf(part, position);
+    if (found < 0) return false;
+    position = found + part.length;
+  }
+  return true;
+}
+
+/** Splits a command line at blanks; undefined when it needs a shell (an operator, a variable, a quote that does not end). */
+export function splitCommand(text: string): readonly string[] | undefined {
+  const words: string[] = [];
+  const pattern = /\s+|'([^']*)'|"([^"\\$`]*)"|\\(.)|([^\s'"\\|&;<>()$`*?[\]#~{}!]+)/gy;
+  let word: string | undefined;
+  while (pattern.lastIndex < text.length) {
+    const match = pattern.exec(text);
+    if (!match) return undefined;
+    const part = match[1] ?? match[2] ?? match[3] ?? match[4];
+    if (part !== undefined) word = (word ?? '') + part;
+    else if (word !== undefined) words.push(word), (word = undefined);
+  }
+  if (word !== undefined) words.push(word);
+  return words.length > 0 ? words : undefined;
+}
