@@ -1,0 +1,52 @@
+import type { PeerMetadata } from '../../telemetry/traffic-record.ts';
+import type { Host, UpstreamTransport } from './cluster.ts';
+import type { EndpointSpec } from './endpoints.ts';
+
+/** A host with what balancers and outlier detection remember of it. The same object stays as long as its address is named, so counters survive updates. */
+export class ClusterHost implements Host {
+  activeRequests = 0;
+  activeConnections = 0;
+  removed = false;
+  /** False while outlier detection keeps the host out. */
+  ejected = false;
+  /** Chosen by the cluster from its transport socket matches. */
+  transport: UpstreamTransport = { tls: undefined };
+  /** When the host was first seen, for slow start. */
+  readonly addedMs: number;
+
+  constructor(
+    public spec: EndpointSpec,
+    nowMs: number,
+  ) {
+    this.addedMs = nowMs;
+  }
+
+  get address(): string {
+    return this.spec.address;
+  }
+  get ip(): string {
+    return this.spec.ip;
+  }
+  get port(): number {
+    return this.spec.port;
+  }
+  get weight(): number {
+    return this.spec.weight;
+  }
+  get priority(): number {
+    return this.spec.priority;
+  }
+  get locality(): string {
+    return this.spec.locality;
+  }
+  get healthy(): boolean {
+    return this.spec.healthy && !this.ejected;
+  }
+  get tlsMode(): string {
+    const mode = this.spec.transportMatch['tlsMode'];
+    return typeof mode === 'string' ? mode : '';
+  }
+  get workload(): PeerMetadata | undefined {
+    return this.spec.workload;
+  }
+}
