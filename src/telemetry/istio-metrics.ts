@@ -1,0 +1,206 @@
+/** Istio's standard metrics from traffic records: every label by istio-proxy's rules, one handle per label set. */
+import type { CounterHandle, HistogramHandle, Labels, MetricRegistry } from './metrics/registry.ts';
+import type { PeerMetadata, TrafficRecord } from './traffic-record.ts';
+
+/** Bounds of Istio's histograms (milliseconds and bytes alike). */
+export const ISTIO_BUCKETS: readonly number[] = [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000];
+
+export interface IstioMetricsOptions {
+  readonly registry: MetricRegistry;
+  /** The workload this proxy belongs to. */
+  readonly local: PeerMetadata;
+  /** True: the Host header never becomes `destination_service`. */
+  readonly disableHostHeaderFallback: boolean;
+  /** `reporter` of inbound traffic: `destination`, or `waypoint`. */
+  readonly inboundReporter?: 'destination' | 'waypoint';
+}
+
+interface HttpHandles {
+  readonly requests: CounterHandle;
+  readonly duration: HistogramHandle;
+  readonly requestBytes: HistogramHandle;
+  readonly responseBytes: HistogramHandle;
+  requestMessages: CounterHandle | undefined;
+  responseMessages: CounterHandle | undefined;
+  readonly labels: Labels;
+}
+
+interface TcpHandles {
+  readonly sent: CounterHandle;
+  readonly received: CounterHandle;
+  readonly opened: CounterHandle;
+  readonly closed: CounterHandle;
+}
+
+/** Beyond this many label sets the handle cache starts anew; the series themselves stay. */
+const MAX_CACHED = 10_000;
+
+/** Counts what one proxy reports. @see https://istio.io/latest/docs/reference/config/metrics/ */
+export class IstioMetrics {
+  private readonly http = new Map<string, HttpHandles>();
+  private readonly tcp = new Map<string, TcpHandles>();
+
+  constructor(private readonly options: IstioMetricsOptions) {}
+
+  /** One HTTP request that ended. */
+  request(record: TrafficRecord): void {
+    const handles = this.httpHandles(record);
+    handles.requests.inc();
+    handles.duration.observe(record.durationMs);
+    handles.requestBytes.observe(record.wireBytesReceived);
+    handles.responseBytes.observe(record.wireBytesSent);
+    if (record.grpc && (record.requestMessages || record.responseMessages)) this.messages(handles, record);
+  }
+
+  /** One TCP connection whose peer is known. */
+  opened(record: TrafficRecord): void {
+    this.tcpHandles(record).opened.inc();
+  }
+
+  /** Bytes since the last call for this connection. */
+  bytes(record: TrafficRecord, receivedBytes: number, sentBytes: number): void {
+    const handles = this.tcpHandles(record);
+    handles.received.inc(receivedBytes);
+    handles.sent.inc(sentBytes);
+  }
+
+  /** One TCP connection that ended; its last bytes go through {@link bytes}. */
+  closed(record: TrafficRecord): void {
+    this.tcpHandles(record).closed.inc();
+  }
+
+  private messages(handles: HttpHandles, record: TrafficRecord): void {
+    const { registry } = this.options;
+    handles.requestMessages ??= registry.counter('istio_request_messages_total', '').labels(handles.labels);
+    handles.responseMessages ??= registry.counter('istio_response_messages_total', '').labels(handles.labels);
+    handles.requestMessages.inc(record.requestMessages ?? 0);
+    handles.responseMessages.inc(record.responseMessages ?? 0);
+  }
+
+  private httpHandles(record: TrafficRecord): HttpHandles {
+    const key = keyOf(record);
+    const known = this.http.get(key);
+    if (known) return known;
+    const { registry } = this.options;
+    const labels = istioLabels(record, this.options);
+    const handles: HttpHandles = {
+      requests: registry.counter('istio_requests_total', '').labels(labels),
+      duration: registry.histogram('istio_request_duration_milliseconds', '', ISTIO_BUCKETS).labels(labels),
+      requestBytes: registry.histogram('istio_request_bytes', '', ISTIO_BUCKETS).labels(labels),
+      responseBytes: registry.histogram('istio_response_bytes', '', ISTIO_BUCKETS).labels(labels),
+      requestMessages: undefined,
+      responseMessages: undefined,
+      labels,
+    };
+    if (this.http.size >= MAX_CACHED) this.http.clear();
+    this.http.set(key, handles);
+    return handles;
+  }
+
+  private tcpHandles(record: TrafficRecord): TcpHandles {
+    const key = keyOf(record);
+    const known = this.tcp.get(key);
+    if (known) return known;
+    const { registry } = this.options;
+    const labels = istioLabels(record, this.options);
+    const handle = (name: string): CounterHandle => registry.counter(name, '').labels(labels);
+    const handles: TcpHandles = {
+      sent: handle('istio_tcp_sent_bytes_total'),
+      received: handle('istio_tcp_received_bytes_total'),
+      opened: handle('istio_tcp_connections_opened_total'),
+      closed: handle('istio_tcp_connections_closed_total'),
+    };
+    if (this.tcp.size >= MAX_CACHED) this.tcp.clear();
+    this.tcp.set(key, handles);
+    return handles;
+  }
+}
+
+/** Everything the labels depend on. Peers are compared by value: their objects come and go with connections. */
+function keyOf(record: TrafficRecord): string {
+  const { peer, destinationService: service } = record;
+  const peerKey = peer ? `${peer.workload}|${peer.namespace}|${peer.app}|${peer.version}|${peer.canonicalService}|${peer.canonicalRevision}|${peer.cluster}` : '';
+  const flags = record.responseFlags.length > 0 ? record.responseFlags.join(',') : '';
+  return `${record.direction}|${record.protocol === 'tcp' ? 't' : record.grpc ? 'g' : 'h'}|${record.responseCode}|${record.grpcStatus}|${flags}|${record.upstreamCluster}|${record.routeName}|${service?.host ?? record.authority}|${record.peerPrincipal}|${record.localPrincipal}|${peerKey}`;
+}
+
+const UNKNOWN = 'unknown';
+const LATEST = 'latest';
+
+/**
+ * All 25 labels, always all present. Own values may be empty; what is not known of the peer is `unknown`, its revision `latest`.
+ * @see https://github.com/istio/proxy/blob/master/source/extensions/filters/http/istio_stats/istio_stats.cc
+ */
+export function istioLabels(record: TrafficRecord, options: Omit<IstioMetricsOptions, 'registry'>): Labels {
+  const inbound = record.direction === 'inbound';
+  const local = ownValues(options.local);
+  const peer = peerValues(record);
+  const source = inbound ? peer : local;
+  const destination = inbound ? local : peer;
+  const peerPrincipal = record.peerPrincipal || UNKNOWN;
+  const localPrincipal = record.localPrincipal || UNKNOWN;
+  const service = destinationService(record, options);
+  return {
+    reporter: inbound ? (options.inboundReporter ?? 'destination') : 'source',
+    source_workload: source.workload,
+    source_canonical_service: source.canonicalService,
+    source_canonical_revision: source.canonicalRevision,
+    source_workload_namespace: source.namespace,
+    source_principal: inbound ? peerPrincipal : localPrincipal,
+    source_app: source.app,
+    source_version: source.version,
+    source_cluster: source.cluster,
+    destination_workload: destination.workload,
+    destination_workload_namespace: destination.namespace,
+    destination_principal: inbound ? localPrincipal : peerPrincipal,
+    destination_app: destination.app,
+    destination_version: destination.version,
+    destination_service: service,
+    destination_canonical_service: destination.canonicalService,
+    destination_canonical_revision: destination.canonicalRevision,
+    destination_service_name: destinationServiceName(record, service),
+    destination_service_namespace: destination.namespace,
+    destination_cluster: destination.cluster,
+    request_protocol: record.protocol === 'tcp' ? 'tcp' : record.grpc ? 'grpc' : 'http',
+    response_code: String(record.responseCode),
+    grpc_response_status: record.grpc ? record.grpcStatus : '',
+    response_flags: record.responseFlags.length > 0 ? record.responseFlags.join(',') : '-',
+    connection_security_policy: !inbound ? UNKNOWN : record.peerPrincipal && record.localPrincipal ? 'mutual_tls' : 'none',
+  };
+}
+
+function ownValues(local: PeerMetadata): PeerMetadata {
+  return { ...local, canonicalRevision: local.canonicalRevision || LATEST };
+}
+
+function peerValues(record: TrafficRecord): PeerMetadata {
+  const { peer } = record;
+  return {
+    workload: peer?.workload || UNKNOWN,
+    // The identity is proven, metadata is only claimed: the SPIFFE namespace goes first.
+    namespace: /\/ns\/([^/]+)\//.exec(record.peerPrincipal)?.[1] ?? (peer?.namespace || UNKNOWN),
+    app: peer?.app || UNKNOWN,
+    version: peer?.version || UNKNOWN,
+    canonicalService: peer?.canonicalService || UNKNOWN,
+    canonicalRevision: peer?.canonicalRevision || LATEST,
+    cluster: peer?.cluster || UNKNOWN,
+  };
+}
+
+function destinationService(record: TrafficRecord, options: Omit<IstioMetricsOptions, 'registry'>): string {
+  if (record.destinationService?.host) return record.destinationService.host;
+  if (!options.disableHostHeaderFallback && record.protocol !== 'tcp' && record.authority) return record.authority;
+  if (record.direction === 'inbound') return options.local.canonicalService || UNKNOWN;
+  return UNKNOWN;
+}
+
+/** Clusters that stand for traffic without a service. */
+const NAMED_CLUSTERS = new Set(['BlackHoleCluster', 'PassthroughCluster', 'InboundPassthroughCluster', 'InboundPassthroughClusterIpv4', 'InboundPassthroughClusterIpv6', 'InboundPassthroughCluster6']);
+
+function destinationServiceName(record: TrafficRecord, service: string): string {
+  if (record.routeName === 'block_all') return 'BlackHoleCluster';
+  if (record.routeName === 'allow_any') return 'PassthroughCluster';
+  if (NAMED_CLUSTERS.has(record.upstreamCluster)) return record.upstreamCluster;
+  if (record.destinationService) return record.destinationService.name || record.destinationService.host.split('.')[0] || UNKNOWN;
+  return service;
+}
