@@ -27,11 +27,11 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   discoveryAddress: 'istiod.istio-system.svc:15012', proxyAdminPort: 15000, controlPlaneAuthPolicy: 'MUTUAL_TLS', statNameLength: 189, statusPort: 15020,
 };
 
-/** Reads YAML (or JSON, which is YAML). Throws a plain sentence when it is no map: the proxy must not start with half a configuration. */
-export function parseAgentProxyConfig(text: string | undefined): AgentProxyConfig {
+/** Reads YAML (or JSON, which is YAML) over the defaults. Throws a plain sentence when it is no map: the proxy must not start with half a configuration. */
+export function parseAgentProxyConfig(text: string | undefined, defaults: Readonly<Record<string, unknown>> = DEFAULTS): AgentProxyConfig {
   const own: unknown = text === undefined || text.trim() === '' ? {} : parse(text);
   if (typeof own !== 'object' || own === null || Array.isArray(own)) throw new Error('PROXY_CONFIG is not a map');
-  const raw: Record<string, unknown> = { ...DEFAULTS, ...own };
+  const raw: Record<string, unknown> = { ...defaults, ...own };
   const text_ = (name: string): string => (typeof raw[name] === 'string' ? raw[name] : '');
   const number = (name: string): number => (typeof raw[name] === 'number' ? raw[name] : Number(raw[name] ?? 0) || 0);
   const duration = (name: string): number => parseDurationMs(text_(name)) ?? parseDurationMs(DEFAULTS[name] as string) ?? 0;
