@@ -1,19 +1,5 @@
 /** All kinds with their schemas. Large: import it only where schemas are needed (the API server, the CLI); elsewhere `resource-types.ts` and types do. */
-import { AUTHORIZATION_POLICY_KIND } from './istio/authorization-policy.ts';
-import { DESTINATION_RULE_KIND } from './istio/destination-rule.ts';
-import { ENVOY_FILTER_KIND } from './istio/envoy-filter.ts';
-import { GATEWAY_KIND } from './istio/gateway.ts';
-import { PEER_AUTHENTICATION_KIND } from './istio/peer-authentication.ts';
-import { PROXY_CONFIG_KIND } from './istio/proxy-config.ts';
-import { REQUEST_AUTHENTICATION_KIND } from './istio/request-authentication.ts';
-import { SERVICE_ENTRY_KIND } from './istio/service-entry.ts';
-import { SIDECAR_KIND } from './istio/sidecar.ts';
-import { TELEMETRY_KIND } from './istio/telemetry.ts';
-import { TRAFFIC_EXTENSION_KIND } from './istio/traffic-extension.ts';
-import { VIRTUAL_SERVICE_KIND } from './istio/virtual-service.ts';
-import { WASM_PLUGIN_KIND } from './istio/wasm-plugin.ts';
-import { WORKLOAD_ENTRY_KIND } from './istio/workload-entry.ts';
-import { WORKLOAD_GROUP_KIND } from './istio/workload-group.ts';
+import { ISTIO_KINDS } from './istio/kinds.ts';
 import type { KindInfo } from './kind.ts';
 import { CONFIG_MAP_KIND } from './kubernetes/config-map.ts';
 import { CUSTOM_RESOURCE_DEFINITION_KIND } from './kubernetes/custom-resource-definition.ts';
@@ -32,25 +18,6 @@ import { SERVICE_ACCOUNT_KIND } from './kubernetes/service-account.ts';
 import { SERVICE_KIND } from './kubernetes/service.ts';
 import { TOKEN_REVIEW_KIND } from './kubernetes/token.ts';
 import { MUTATING_WEBHOOK_CONFIGURATION_KIND, VALIDATING_WEBHOOK_CONFIGURATION_KIND } from './kubernetes/webhook-configuration.ts';
-
-/** Istio's kinds: served as custom resources. */
-export const ISTIO_KINDS: readonly KindInfo[] = [
-  VIRTUAL_SERVICE_KIND,
-  DESTINATION_RULE_KIND,
-  GATEWAY_KIND,
-  SERVICE_ENTRY_KIND,
-  SIDECAR_KIND,
-  WORKLOAD_ENTRY_KIND,
-  WORKLOAD_GROUP_KIND,
-  ENVOY_FILTER_KIND,
-  PROXY_CONFIG_KIND,
-  PEER_AUTHENTICATION_KIND,
-  REQUEST_AUTHENTICATION_KIND,
-  AUTHORIZATION_POLICY_KIND,
-  TELEMETRY_KIND,
-  WASM_PLUGIN_KIND,
-  TRAFFIC_EXTENSION_KIND,
-];
 
 /** Every kind, built-in ones first. */
 export const KINDS: readonly KindInfo[] = [

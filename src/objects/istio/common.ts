@@ -1,5 +1,5 @@
 /** Types that several Istio kinds share. */
-import { anyObject, bool, bytes, duration, having, int, int64, list, map, num, obj, oneOf, req, str, time, uint, type Infer } from '../schema/dsl.ts';
+import { anyObject, bool, bytes, duration, durationOrZero, having, int, int64, list, map, num, obj, oneOf, req, str, time, uint, type Infer } from '../schema/dsl.ts';
 import type { Of } from '../schema/dsl.ts';
 
 /** One way to compare a text; exactly one of the fields is set. `regex` is RE2 and must match the whole text. @see https://istio.io/latest/docs/reference/config/networking/virtual-service/#StringMatch */
@@ -51,10 +51,10 @@ export const connectionPool = obj({
     maxConnections: int(),
     /** Default 10s. */
     connectTimeout: duration(),
-    tcpKeepalive: obj({ probes: uint(), time: duration(), interval: duration() }),
+    tcpKeepalive: obj({ probes: uint(), time: durationOrZero(), interval: durationOrZero() }),
     maxConnectionDuration: duration(),
     /** Default 1h; 0s disables. */
-    idleTimeout: duration(),
+    idleTimeout: durationOrZero(),
   }),
   http: obj({
     http1MaxPendingRequests: int(),
@@ -63,7 +63,7 @@ export const connectionPool = obj({
     maxRequestsPerConnection: int(),
     maxRetries: int(),
     /** Default 1h. */
-    idleTimeout: duration(),
+    idleTimeout: durationOrZero(),
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
     useClientProtocol: bool(),
     maxConcurrentStreams: int(),

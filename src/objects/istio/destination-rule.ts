@@ -1,7 +1,7 @@
 import type { SpecObject } from '../meta.ts';
 import { DESTINATION_RULE } from '../resource-types.ts';
 import { AGE } from '../schema/define-kind.ts';
-import { bool, duration, having, int64, list, map, num, obj, oneOf, req, str, uint, type Infer } from '../schema/dsl.ts';
+import { bool, duration, durationOrZero, having, int64, list, map, num, obj, oneOf, req, str, uint, type Infer } from '../schema/dsl.ts';
 import {
   clientTls, connectionPool, exportTo, localityLbSetting, outlierDetection, portSelector, workloadSelector, zoneAwareLbSetting, type IstioStatus,
 } from './common.ts';
@@ -9,7 +9,7 @@ import { defineIstioKind, NETWORKING_VERSIONS } from './define-istio-kind.ts';
 
 const consistentHash = obj({
   httpHeaderName: str(),
-  httpCookie: obj({ name: req(str()), path: str(), /** 0s makes a session cookie. */ ttl: duration(), attributes: list(obj({ name: str(), value: str() })) }),
+  httpCookie: obj({ name: req(str()), path: str(), /** 0s makes a session cookie. */ ttl: durationOrZero(), attributes: list(obj({ name: str(), value: str() })) }),
   useSourceIp: bool(),
   httpQueryParameterName: str(),
   ringHash: obj({ /** Default 1024. */ minimumRingSize: int64() }),
@@ -26,7 +26,7 @@ const loadBalancer = obj({
   localityLbSetting,
   zoneAwareLbSetting,
   /** Deprecated. */
-  warmupDurationSecs: duration(),
+  warmupDurationSecs: durationOrZero(),
   warmup: obj({ duration: req(duration()), minimumPercent: having(num(), { minimum: 0, maximum: 100, nullable: true }), aggression: having(num(), { minimum: 1, nullable: true }) }),
 });
 export type LoadBalancerSettings = Infer<typeof loadBalancer>;
@@ -42,7 +42,7 @@ export const trafficPolicy = obj({
   portLevelSettings: list(portTrafficPolicy, {}, { maxItems: 4096 }),
   tunnel: obj({ protocol: str(), targetHost: req(str()), targetPort: req(uint()) }),
   proxyProtocol: obj({ version: oneOf('V1', 'V2') }),
-  retryBudget: obj({ percent: having(num(), { minimum: 0, maximum: 100, nullable: true }), minRetryConcurrency: uint(), budgetInterval: duration() }),
+  retryBudget: obj({ percent: having(num(), { minimum: 0, maximum: 100, nullable: true }), minRetryConcurrency: uint(), budgetInterval: durationOrZero() }),
 });
 export type TrafficPolicy = Infer<typeof trafficPolicy>;
 

@@ -1,9 +1,9 @@
 /** `meshConfig.extensionProviders`: services that policies and telemetry refer to by name. */
-import { anyObject, bool, duration, having, int64, list, map, num, obj, oneOf, req, str, uint, type Infer, type Of } from '../schema/dsl.ts';
+import { anyObject, bool, durationOrZero, having, int64, list, map, num, obj, oneOf, req, str, uint, type Infer, type Of } from '../schema/dsl.ts';
 
 const service = { /** `[namespace/]host`. */ service: req(str()), port: req(uint()) };
-const grpcService = obj({ initialMetadata: list(obj({ key: str(), value: str(), envName: str() })), timeout: duration() });
-const httpService = obj({ path: str(), timeout: duration(), headers: list(obj({ name: str(), value: str(), envName: str() })) });
+const grpcService = obj({ initialMetadata: list(obj({ key: str(), value: str(), envName: str() })), timeout: durationOrZero() });
+const httpService = obj({ path: str(), timeout: durationOrZero(), headers: list(obj({ name: str(), value: str(), envName: str() })) });
 const requestBody = obj({ maxRequestBytes: uint(), allowPartialMessage: bool(), packAsBytes: bool() });
 const maxTagLength = uint();
 const optionalInt = having(int64() as Of<number | null>, { nullable: true });
@@ -11,7 +11,7 @@ const optionalInt = having(int64() as Of<number | null>, { nullable: true });
 const extAuthz = {
   ...service,
   /** Default 600s. */
-  timeout: duration(),
+  timeout: durationOrZero(),
   failOpen: bool(),
   clearRouteCache: bool(),
   /** Default 403. */
@@ -58,7 +58,7 @@ export const extensionProvider = obj({
     enable64bitTraceId: bool(),
     path: str(),
     traceContextOption: oneOf('USE_B3', 'USE_B3_WITH_W3C_PROPAGATION'),
-    timeout: duration(),
+    timeout: durationOrZero(),
     headers: list(obj({ name: str(), value: str(), envName: str() })),
   }),
   lightstep: obj({ ...service, accessToken: str(), maxTagLength }),

@@ -1,5 +1,5 @@
 /** Mesh-wide settings. A plain document (ConfigMap `istio`, key `mesh`), not an object of the API. @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/ */
-import { anyObject, bool, duration, int, list, map, obj, oneOf, req, str, uint, type Infer } from '../schema/dsl.ts';
+import { anyObject, bool, durationOrZero, int, list, map, obj, oneOf, req, str, uint, type Infer } from '../schema/dsl.ts';
 import { labelSelector } from '../kubernetes/meta-schema.ts';
 import { clientTls, connectionPool, httpRetry, localityLbSetting, outlierDetection, zoneAwareLbSetting } from './common.ts';
 import { extensionProvider } from './extension-provider.ts';
@@ -21,10 +21,10 @@ export const meshConfig = obj({
   /** HTTP proxy port; 0 (default) is off. */
   proxyHttpPort: int(),
   /** Default 10s. */
-  connectTimeout: duration(),
+  connectTimeout: durationOrZero(),
   /** Default 0s: no timeout. */
-  protocolDetectionTimeout: duration(),
-  tcpKeepalive: obj({ probes: uint(), time: duration(), interval: duration() }),
+  protocolDetectionTimeout: durationOrZero(),
+  tcpKeepalive: obj({ probes: uint(), time: durationOrZero(), interval: durationOrZero() }),
   /** Default `istio`. */
   ingressClass: str(),
   ingressService: str(),
@@ -58,7 +58,7 @@ export const meshConfig = obj({
   localityLbSetting,
   zoneAwareLbSetting,
   /** Default 60s. */
-  dnsRefreshRate: duration(),
+  dnsRefreshRate: durationOrZero(),
   /** Default DO_NOT_UPGRADE. */
   h2UpgradePolicy: oneOf('DO_NOT_UPGRADE', 'UPGRADE'),
   inboundClusterStatName: str(),
@@ -89,7 +89,7 @@ export const meshConfig = obj({
   policyCheckFailOpen: bool(),
   sidecarToTelemetrySessionAffinity: bool(),
   reportBatchMaxEntries: uint(),
-  reportBatchMaxTime: duration(),
+  reportBatchMaxTime: durationOrZero(),
   enableClientSidePolicyCheck: bool(),
 });
 /** Mesh-wide settings. */

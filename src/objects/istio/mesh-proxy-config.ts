@@ -1,11 +1,11 @@
 /** `meshConfig.defaultConfig` and the annotation `proxy.istio.io/config`. @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig */
-import { anyObject, bool, duration, having, int, list, map, num, obj, oneOf, str, uint, type Infer, type Of } from '../schema/dsl.ts';
+import { anyObject, bool, durationOrZero, having, int, list, map, num, obj, oneOf, str, uint, type Infer, type Of } from '../schema/dsl.ts';
 import { clientTls } from './common.ts';
 
 const optionalBool = bool({ nullable: true });
 const optionalInt = having(int() as Of<number | null>, { nullable: true });
 const address = obj({ address: str() });
-const remoteService = obj({ address: str(), tlsSettings: clientTls, tcpKeepalive: obj({ probes: uint(), time: duration(), interval: duration() }) });
+const remoteService = obj({ address: str(), tlsSettings: clientTls, tcpKeepalive: obj({ probes: uint(), time: durationOrZero(), interval: durationOrZero() }) });
 
 const tracing = obj({
   zipkin: address,
@@ -47,13 +47,13 @@ export const meshProxyConfig = obj({
   serviceCluster: str(),
   tracingServiceName: oneOf('APP_LABEL_AND_NAMESPACE', 'CANONICAL_NAME_ONLY', 'CANONICAL_NAME_AND_NAMESPACE'),
   /** Default 45s. */
-  drainDuration: duration(),
-  parentShutdownDuration: duration(),
+  drainDuration: durationOrZero(),
+  parentShutdownDuration: durationOrZero(),
   /** Default 5s. */
-  terminationDrainDuration: duration(),
+  terminationDrainDuration: durationOrZero(),
   /** Default `istiod.istio-system.svc:15012`. */
   discoveryAddress: str(),
-  discoveryRefreshDelay: duration(),
+  discoveryRefreshDelay: durationOrZero(),
   zipkinAddress: str(),
   statsdUdpAddress: str(),
   envoyMetricsServiceAddress: str(),
@@ -95,7 +95,7 @@ export const meshProxyConfig = obj({
   proxyHeaders,
   connectionSettings: anyObject(),
   /** Default 1s. */
-  fileFlushInterval: duration(),
+  fileFlushInterval: durationOrZero(),
   /** Default 64. */
   fileFlushMinSizeKb: having(uint() as Of<number | null>, { nullable: true }),
   /** Default true. */

@@ -6,20 +6,22 @@ import { defineIstioKind, SECURITY_VERSIONS } from './define-istio-kind.ts';
 
 const jwtRule = obj({
   issuer: req(str({ minLength: 1 })),
-  audiences: list(str()),
+  audiences: list(str({ minLength: 1 })),
   jwksUri: str(),
   /** A JSON Web Key Set as text. */
   jwks: str(),
   fromHeaders: list(obj({ name: req(str({ minLength: 1 })), prefix: str() })),
-  fromParams: list(str()),
-  fromCookies: list(str()),
+  fromParams: list(str({ minLength: 1 })),
+  fromCookies: list(str({ minLength: 1 })),
   outputPayloadToHeader: str(),
   /** Default false: the token is removed. */
   forwardOriginalToken: bool(),
   outputClaimToHeaders: list(obj({ header: req(str({ minLength: 1 })), claim: req(str({ minLength: 1 })) })),
   /** Of the fetch of the keys; default 5s. */
   timeout: duration(),
-  spaceDelimitedClaims: list(str()),
+  spaceDelimitedClaims: list(str({ minLength: 1 })),
+  /** Whether a request without a token is let through by this rule. */
+  presence: str(),
 });
 /** @see https://istio.io/latest/docs/reference/config/security/jwt/#JWTRule */
 export type JWTRule = Infer<typeof jwtRule>;

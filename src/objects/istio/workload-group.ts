@@ -16,7 +16,7 @@ const probe = obj({
   successThreshold: int(),
   /** Default 3. */
   failureThreshold: int(),
-  httpGet: obj({ path: str(), port: req(uint()), host: str(), scheme: str(), httpHeaders: list(obj({ name: str(), value: str() })) }),
+  httpGet: obj({ path: str(), port: req(uint()), host: str(), scheme: str(), httpHeaders: list(obj({ name: str({ pattern: '^[-_A-Za-z0-9]+$' }), value: str() })) }),
   tcpSocket: obj({ host: str(), port: req(uint()) }),
   exec: obj({ command: req(list(str())) }),
   grpc: obj({ service: str(), port: uint() }),

@@ -1,4 +1,5 @@
 /** A small language for structural schemas that carry their TypeScript type, so that a kind's fields are written down once. */
+import { DURATION_OR_ZERO_RULE, DURATION_RULE } from './rules.ts';
 import type { Schema } from './schema.ts';
 
 declare const TYPE: unique symbol;
@@ -141,11 +142,14 @@ export function time(): Of<string | null> {
   return of({ type: 'string', format: 'date-time', nullable: true });
 }
 
-/**
- * A duration as protobuf JSON and Go write it (`1.5s`, `1h30m`). Istio's CRDs check it with CEL, so the text is checked by `validate`, not here.
- */
+/** A duration of at least 1 ms, as protobuf JSON and Go write it (`1.5s`, `1h30m`). */
 export function duration(): Of<string> {
-  return of({ type: 'string' });
+  return of({ type: 'string', 'x-kubernetes-validations': [{ rule: DURATION_RULE, message: 'must be a valid duration greater than 1ms' }] });
+}
+
+/** A duration that may be zero. */
+export function durationOrZero(): Of<string> {
+  return of({ type: 'string', 'x-kubernetes-validations': [{ rule: DURATION_OR_ZERO_RULE, message: 'must be a valid duration, 0s or more' }] });
 }
 
 /** Bytes in base64. */

@@ -1,10 +1,11 @@
 import { duplicateField, invalidField, requiredField, tooLong, tooMany, unsupportedField, wrongType, type FieldError } from './field-error.ts';
+import { KNOWN_RULES } from './rules.ts';
 import type { Schema } from './schema.ts';
 import { childPath, isObject, own, type JsonObject } from './values.ts';
 
 /**
- * Checks a value against its schema and says what is wrong in Kubernetes' words. Unknown fields are not errors (see `prune`), nor are CEL rules
- * evaluated. Null is taken as absent where a field is not nullable, as it is once defaults have been applied.
+ * Checks a value against its schema and says what is wrong in Kubernetes' words. Unknown fields are not errors (see `prune`). Of CEL
+ * rules only those of our own kinds are evaluated (see `rules.ts`). Null is taken as absent where a field is not nullable, as it is once defaults have been applied.
  */
 export function validateSchema(schema: Schema, value: unknown, path = ''): readonly FieldError[] {
   const errors: FieldError[] = [];
@@ -25,6 +26,9 @@ function check(schema: Schema, value: unknown, path: string, errors: FieldError[
   else if (Array.isArray(value)) checkList(schema, value, path, errors);
   else if (isObject(value)) checkObject(schema, value, path, errors);
   checkCombined(schema, value, path, errors);
+  for (const { rule, message } of schema['x-kubernetes-validations'] ?? []) {
+    if (KNOWN_RULES.get(rule)?.(value) === false) errors.push(invalidField(path, value, message ?? `failed rule: ${rule}`));
+  }
 }
 
 function typeError(schema: Schema, value: unknown, path: string): FieldError | undefined {
