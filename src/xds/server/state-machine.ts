@@ -3,14 +3,14 @@
  * @see https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
  */
 import { TYPE_URL, type EncodedResource } from '../ads.ts';
-import { mayBeWildcard, TypeSubscription, type Difference, type Nack } from './type-subscription.ts';
+import { mayBeWildcard, TypeSubscription, type Difference, type Nack, type ResourceSet } from './type-subscription.ts';
 
 /** Everything a proxy may be given, at one moment. A view is immutable: a change is another view. */
 export interface ResourceView {
   /** Version text of the push (`2026-01-01T00:00:00Z/12`); goes out as version_info. */
   readonly version: string;
-  /** Resources of a type by name. When a type did not change between two views, returning the same map makes the comparison free. */
-  resources(typeUrl: string): ReadonlyMap<string, EncodedResource>;
+  /** Resources of a type. When a type did not change between two views, returning the same set makes the comparison free. */
+  resources(typeUrl: string): ResourceSet;
 }
 
 export interface SotwRequest {
@@ -61,8 +61,6 @@ const PUSH_ORDER: readonly string[] = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE
 /** A client that asks for more names or types than this is broken or hostile. */
 const MAX_NAMES = 200_000;
 const MAX_TYPES = 32;
-
-const NOTHING: ReadonlyMap<string, EncodedResource> = new Map();
 
 export class DiscoverySession {
   private readonly types = new Map<string, TypeSubscription>();
@@ -137,7 +135,7 @@ export class DiscoverySession {
     for (const typeUrl of [...PUSH_ORDER, ...others]) {
       const state = this.types.get(typeUrl);
       if (!state || state.awaiting !== undefined) continue;
-      const difference = state.difference(view.resources(typeUrl) ?? NOTHING, typeUrl === TYPE_URL.cluster && this.routesAreBehind(view));
+      const difference = state.difference(view.resources(typeUrl), typeUrl === TYPE_URL.cluster && this.routesAreBehind(view));
       if (difference) commands.push(this.respond(state, view.version, difference));
     }
     return commands;
@@ -159,7 +157,7 @@ export class DiscoverySession {
   private routesAreBehind(view: ResourceView): boolean {
     return [TYPE_URL.listener, TYPE_URL.route].some((typeUrl) => {
       const state = this.types.get(typeUrl);
-      return state !== undefined && (state.awaiting !== undefined || state.difference(view.resources(typeUrl) ?? NOTHING, false) !== undefined);
+      return state !== undefined && (state.awaiting !== undefined || state.difference(view.resources(typeUrl), false) !== undefined);
     });
   }
 }

@@ -7,6 +7,13 @@ const NAMED_TYPES: ReadonlySet<string> = new Set([TYPE_URL.endpoint, TYPE_URL.ro
 /** Types whose SotW response is the whole truth: what is missing in it is gone. */
 const FULL_STATE_TYPES: ReadonlySet<string> = new Set([TYPE_URL.cluster, TYPE_URL.listener]);
 
+/** The resources of one type that a client may have. A `Map` is one; a source may also make a named resource when it is asked for. */
+export interface ResourceSet {
+  get(name: string): EncodedResource | undefined;
+  /** All of them; asked only for types with a wildcard subscription. */
+  values(): Iterable<EncodedResource>;
+}
+
 /** True for types that have a wildcard subscription. */
 export function mayBeWildcard(typeUrl: string): boolean {
   return !NAMED_TYPES.has(typeUrl);
@@ -43,7 +50,7 @@ export class TypeSubscription {
   private held = new Map<string, Held>();
   private readonly forced = new Set<string>();
   private answerDue = false;
-  private seen: ReadonlyMap<string, EncodedResource> | undefined;
+  private seen: ResourceSet | undefined;
 
   constructor(
     readonly typeUrl: string,
@@ -99,7 +106,7 @@ export class TypeSubscription {
   }
 
   /** What must be sent so that the client agrees with `available`; undefined when nothing. `keepRemoved` puts removals off. */
-  difference(available: ReadonlyMap<string, EncodedResource>, keepRemoved: boolean): Difference | undefined {
+  difference(available: ResourceSet, keepRemoved: boolean): Difference | undefined {
     if (this.seen === available && !this.answerDue && this.forced.size === 0) return undefined;
     const changed: EncodedResource[] = [];
     const repeated: EncodedResource[] = [];
@@ -136,7 +143,7 @@ export class TypeSubscription {
     this.nack = message === undefined ? undefined : { nonce, message };
   }
 
-  private *targets(available: ReadonlyMap<string, EncodedResource>): Iterable<EncodedResource> {
+  private *targets(available: ResourceSet): Iterable<EncodedResource> {
     if (this.wildcard) return yield* available.values();
     for (const name of this.names) {
       const resource = available.get(name);
@@ -145,10 +152,10 @@ export class TypeSubscription {
   }
 
   /** Names the client holds or asked for that do not exist (any more) and that it has not been told about. */
-  private gone(available: ReadonlyMap<string, EncodedResource>): string[] {
+  private gone(available: ResourceSet): string[] {
     const gone: string[] = [];
-    for (const [name, held] of this.held) if (held !== ABSENT && !available.has(name)) gone.push(name);
-    if (this.mode === 'delta') for (const name of this.names) if (!available.has(name) && (!this.held.has(name) || this.forced.has(name)) && !gone.includes(name)) gone.push(name);
+    for (const [name, held] of this.held) if (held !== ABSENT && available.get(name) === undefined) gone.push(name);
+    if (this.mode === 'delta') for (const name of this.names) if (available.get(name) === undefined && (!this.held.has(name) || this.forced.has(name)) && !gone.includes(name)) gone.push(name);
     return gone;
   }
 
