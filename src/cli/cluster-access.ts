@@ -1,0 +1,31 @@
+/** Which cluster a command talks to: the one that was named, the mesh on this machine, or the user's kubeconfig. */
+import { existsSync } from 'node:fs';
+import type { Command } from 'commander';
+import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
+import { readKubeConfig } from '../kube/client/kube-config.ts';
+import { stateDir } from '../local/state-dir.ts';
+
+export interface ClusterOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+  readonly istioNamespace?: string;
+  readonly home?: string;
+}
+
+/** The options every command that talks to a cluster takes, spelled as istioctl spells them. */
+export function withClusterOptions(command: Command): Command {
+  return command
+    .option('-c, --kubeconfig <file>', 'kubeconfig file (default: the mesh on this machine, else $KUBECONFIG, else ~/.kube/config)')
+    .option('--context <name>', 'context of the kubeconfig')
+    .option('-n, --namespace <name>', 'namespace')
+    .option('-i, --istioNamespace <name>', 'namespace of the control plane', 'istio-system');
+}
+
+/** A client and the namespace commands act in when they name none. */
+export function openCluster(options: ClusterOptions): { readonly client: HttpsKubeClient; readonly namespace: string } {
+  const own = stateDir(options.home).kubeconfig;
+  const path = options.kubeconfig ?? (process.env['KUBECONFIG'] === undefined && existsSync(own) ? own : undefined);
+  const access = readKubeConfig({ ...(path !== undefined && { path }), ...(options.context !== undefined && { context: options.context }) });
+  return { client: createHttpsClient(access), namespace: options.namespace ?? access.namespace };
+}

@@ -1,0 +1,129 @@
+/** `analyze`: findings about files, about what runs, or about both together. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { LineCounter, parseAllDocuments } from 'yaml';
+import { messageOf } from '../../base/errors.ts';
+import type { Issue } from '../../base/issue.ts';
+import { analyze, ANALYZERS } from '../../analysis/analyze.ts';
+import { ORIGIN } from '../../analysis/message.ts';
+import { ApiError, type KubeClient } from '../../kube/client/client.ts';
+import type { KubeObject } from '../../objects/meta.ts';
+import { KINDS } from '../../objects/registry.ts';
+import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
+import { issueLine, printData } from '../output.ts';
+
+interface Flags extends ClusterOptions {
+  readonly allNamespaces?: boolean;
+  readonly useKube: boolean;
+  readonly recursive?: boolean;
+  readonly output: 'log' | 'json' | 'yaml';
+  readonly listAnalyzers?: boolean;
+  readonly suppress: readonly string[];
+  readonly failureThreshold: string;
+  readonly outputThreshold: string;
+}
+
+/** istioctl's exit code for "issues were found". */
+const FOUND_ISSUES = 79;
+const LEVELS = ['info', 'warning', 'error'];
+const READ_KINDS = ['Namespace', 'Pod', 'Service'];
+
+export function addAnalyze(program: Command): void {
+  withClusterOptions(program.command('analyze [files...]').description('Find mistakes in Istio configuration, in files and in the cluster'))
+    .option('-A, --all-namespaces', 'analyze all namespaces')
+    .option('--no-use-kube', 'look only at the files')
+    .option('-R, --recursive', 'go into folders')
+    .option('-o, --output <format>', 'log, json or yaml', 'log')
+    .option('-L, --list-analyzers', 'list the analyzers')
+    .option('-S, --suppress <code=resource>', 'leave out a code on a resource, e.g. "IST0102=Namespace default"; * matches; may be repeated', (value: string, previous: readonly string[]) => [...previous, value], [])
+    .option('--failure-threshold <level>', 'exit with 79 from this level on: Info, Warning, Error', 'Error')
+    .option('--output-threshold <level>', 'print from this level on', 'Info')
+    .action(async (files: readonly string[], flags: Flags) => {
+      if (flags.listAnalyzers) return void process.stdout.write(`${Object.keys(ANALYZERS).join('\n')}\n`);
+      try {
+        await run(files, flags);
+      } catch (error) {
+        process.stderr.write(`Error: ${messageOf(error)}\n`);
+        process.exitCode = 1;
+      }
+    });
+}
+
+async function run(files: readonly string[], flags: Flags): Promise<void> {
+  let namespace = flags.namespace ?? 'default';
+  const fromFiles = files.flatMap((file) => readObjects(file, flags.recursive === true));
+  let objects: readonly KubeObject[] = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
+  if (flags.useKube) {
+    const cluster = openCluster(flags);
+    namespace = cluster.namespace;
+    const names = new Set(objects.map(identity));
+    // A file stands for what would be applied: it hides the object of that name in the cluster.
+    objects = [...objects, ...(await clusterObjects(cluster.client)).filter((object) => !names.has(identity(object)))];
+    cluster.client.close();
+  }
+  const inScope = (issue: Issue) => flags.allNamespaces || !flags.useKube || (issue.object.namespace ?? issue.object.name) === namespace || issue.object.origin !== undefined;
+  const threshold = LEVELS.indexOf(flags.outputThreshold.toLowerCase());
+  const issues = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }) })
+    .filter((issue) => inScope(issue) && !suppressed(issue, flags.suppress) && LEVELS.indexOf(issue.severity) >= threshold);
+  print(issues, flags, files.length > 0 && !flags.useKube ? files.join(', ') : namespace);
+  if (issues.some((issue) => LEVELS.indexOf(issue.severity) >= LEVELS.indexOf(flags.failureThreshold.toLowerCase()))) process.exitCode = FOUND_ISSUES;
+}
+
+function print(issues: readonly Issue[], flags: Flags, scope: string): void {
+  if (flags.output !== 'log') {
+    printData(issues.map((issue) => ({ code: issue.code, level: issue.severity[0]!.toUpperCase() + issue.severity.slice(1), origin: `${issue.object.kind} ${issue.object.namespace ? `${issue.object.namespace}/` : ''}${issue.object.name}`, ...(issue.object.origin && { reference: issue.object.origin }), path: issue.path, message: issue.message, ...(issue.fix && { fix: issue.fix }) })), flags.output);
+    return;
+  }
+  for (const issue of issues) process.stdout.write(`${issueLine(issue)}\n`);
+  if (issues.length === 0) process.stdout.write(`✔ No validation issues found when analyzing ${flags.allNamespaces ? 'all namespaces' : flags.useKube ? `namespace: ${scope}` : scope}.\n`);
+}
+
+function identity(object: KubeObject): string {
+  return `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+}
+
+function isNamespaced(object: KubeObject): boolean {
+  return KINDS.find((kind) => kind.kind === object.kind)?.namespaced ?? true;
+}
+
+function suppressed(issue: Issue, patterns: readonly string[]): boolean {
+  const resource = `${issue.object.kind} ${issue.object.namespace ? `${issue.object.namespace}/` : ''}${issue.object.name}`;
+  return patterns.some((pattern) => {
+    const [code, glob = '*'] = pattern.split('=', 2) as [string, string?];
+    const escaped = glob.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*');
+    return code === issue.code && new RegExp(`^${escaped}$`).test(resource);
+  });
+}
+
+function readObjects(path: string, recursive: boolean): readonly KubeObject[] {
+  if (path !== '-' && statSync(path).isDirectory())
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? (recursive ? readObjects(join(path, entry.name), true) : []) : /\.(ya?ml|json)$/.test(entry.name) ? readObjects(join(path, entry.name), recursive) : []);
+  const lines = new LineCounter();
+  const text = readFileSync(path === '-' ? 0 : path, 'utf8');
+  return parseAllDocuments(text, { lineCounter: lines }).flatMap((document) => {
+    if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]!.message}`);
+    const object = document.toJS({ maxAliasCount: 100 }) as KubeObject | null;
+    if (!object?.kind || !object.metadata) return [];
+    const origin = `${path}:${lines.linePos(document.contents?.range?.[0] ?? 0).line}`;
+    return [{ ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [ORIGIN]: origin } } }];
+  });
+}
+
+async function clusterObjects(client: KubeClient): Promise<readonly KubeObject[]> {
+  const kinds = KINDS.filter((kind) => READ_KINDS.includes(kind.kind) || kind.group.endsWith('istio.io'));
+  const lists = await Promise.all(kinds.map(async (kind) => {
+    const type = { group: kind.group, version: kind.versions[0]!, kind: kind.kind, plural: kind.plural, namespaced: kind.namespaced };
+    try {
+      const { items } = await client.list<KubeObject>(type);
+      // Lists leave apiVersion and kind out of their items.
+      return items.map((item) => ({ ...item, apiVersion: kind.group ? `${kind.group}/${type.version}` : type.version, kind: kind.kind }));
+    } catch (error) {
+      // Without Istio's definitions there is simply nothing of that kind.
+      if (error instanceof ApiError && error.code === 404) return [];
+      throw error;
+    }
+  }));
+  return lists.flat();
+}
