@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
-import { readKubeConfig } from '../kube/client/kube-config.ts';
+import { readKubeConfig, type ClusterAccess } from '../kube/client/kube-config.ts';
 import { stateDir } from '../local/state-dir.ts';
 
 export interface ClusterOptions {
@@ -23,9 +23,9 @@ export function withClusterOptions(command: Command): Command {
 }
 
 /** A client and the namespace commands act in when they name none. */
-export function openCluster(options: ClusterOptions): { readonly client: HttpsKubeClient; readonly namespace: string } {
+export function openCluster(options: ClusterOptions): { readonly client: HttpsKubeClient; readonly namespace: string; readonly access: ClusterAccess } {
   const own = stateDir(options.home).kubeconfig;
   const path = options.kubeconfig ?? (process.env['KUBECONFIG'] === undefined && existsSync(own) ? own : undefined);
   const access = readKubeConfig({ ...(path !== undefined && { path }), ...(options.context !== undefined && { context: options.context }) });
-  return { client: createHttpsClient(access), namespace: options.namespace ?? access.namespace };
+  return { client: createHttpsClient(access), namespace: options.namespace ?? access.namespace, access };
 }
