@@ -1,0 +1,136 @@
+/** Spans of one connection manager: whether a request is sampled, its ids, its tags. */
+import type { TrafficRecord } from '../traffic-record.ts';
+import { extractTraceContext, injectTraceContext, type ReadHeader, type TraceContext, type WriteHeader } from './propagation.ts';
+import type { FinishedSpan } from './span.ts';
+
+export interface TracerOptions {
+  /** Percent 0–100; all default to 100. */
+  readonly clientPercent: number;
+  readonly randomPercent: number;
+  readonly overallPercent: number;
+  /** Server spans take the caller's id instead of making their own. */
+  readonly sharedSpans: boolean;
+  readonly traceId128: boolean;
+  /** Longest path in `http.url`. Default 256. */
+  readonly maxPathLength: number;
+  readonly customTags: readonly { readonly tag: string; readonly value: (read: ReadHeader) => string | undefined }[];
+  /** Envoy's node id and service cluster. */
+  readonly nodeId: string;
+  readonly service: string;
+  readonly localIp: string;
+  readonly random: () => number;
+  readonly report: (span: FinishedSpan) => void;
+}
+
+/** What is known of a request when its span starts. */
+export interface SpanStart {
+  readonly direction: TrafficRecord['direction'];
+  readonly startMs: number;
+  readonly requestId: string;
+  readonly authority: string;
+  readonly sourceAddress: string;
+  readonly read: ReadHeader;
+  readonly write: WriteHeader;
+}
+
+export interface ActiveSpan {
+  readonly traceId: string;
+  readonly sampled: boolean;
+  setOperation(name: string): void;
+  inject(write: WriteHeader): void;
+  finish(record: TrafficRecord): void;
+}
+
+/** Position of the trace bits in a request id of UUID form: '4' says nothing, the others that the request is traced. @see Envoy's UUIDRequestIDExtension */
+const TRACE_BIT = 14;
+
+/**
+ * Starts a span for every request, sampled or not: its headers carry the decision on.
+ * Decision: the caller's headers, else the request id's trace bit, else chance.
+ */
+export function startSpan(options: TracerOptions, start: SpanStart): ActiveSpan {
+  const caller = extractTraceContext(start.read);
+  const sampled = decide(options, start, caller);
+  const hasCaller = caller !== undefined && caller.spanId !== '';
+  const shared = hasCaller && options.sharedSpans && start.direction === 'inbound';
+  const spanId = shared ? caller.spanId : hexId(options.random);
+  const context: TraceContext = {
+    traceId: hasCaller ? caller.traceId : options.traceId128 ? hexId(options.random) + hexId(options.random) : hexId(options.random),
+    spanId,
+    parentSpanId: shared ? caller.parentSpanId : hasCaller ? caller.spanId : undefined,
+    sampled,
+    debug: caller?.debug ?? false,
+    format: caller?.format ?? 'none',
+  };
+  let name = start.authority;
+  return {
+    traceId: context.traceId,
+    sampled,
+    setOperation: (operation) => void (name = operation || name),
+    inject: (write) => injectTraceContext(write, context),
+    finish: (record) => {
+      if (!sampled) return;
+      options.report({
+        traceId: context.traceId, spanId, parentSpanId: context.parentSpanId, kind: start.direction === 'inbound' ? 'server' : 'client', name, startMs: start.startMs, durationMs: record.durationMs,
+        shared, service: options.service, localIp: options.localIp, tags: tagsOf(options, start, record),
+      });
+    },
+  };
+}
+
+function decide(options: TracerOptions, start: SpanStart, caller: TraceContext | undefined): boolean {
+  if (caller?.sampled !== undefined) return caller.sampled;
+  const { random } = options;
+  const bit = isUuid(start.requestId) ? start.requestId[TRACE_BIT] : undefined;
+  const forced = start.read('x-envoy-force-trace') !== undefined || (start.read('x-client-trace-id') !== undefined && random() * 100 < options.clientPercent);
+  let sampled = bit === '9' || bit === 'a' || bit === 'b' || forced;
+  if (!sampled && random() * 100 < options.randomPercent) sampled = true;
+  if (sampled && options.overallPercent < 100 && random() * 100 >= options.overallPercent) sampled = false;
+  // The decision travels in the request id, so that proxies without trace headers agree.
+  if (bit === '4' && sampled) start.write('x-request-id', `${start.requestId.slice(0, TRACE_BIT)}${forced ? 'a' : '9'}${start.requestId.slice(TRACE_BIT + 1)}`);
+  return sampled;
+}
+
+function isUuid(text: string): boolean {
+  return text.length === 36 && text[8] === '-' && text[13] === '-' && text[18] === '-' && text[23] === '-';
+}
+
+/** 64 random bits, never zero. */
+function hexId(random: () => number): string {
+  let id = '';
+  for (let i = 0; i < 2; i++) id += Math.floor(random() * 0x1_0000_0000).toString(16).padStart(8, '0');
+  return /^0+$/.test(id) ? '0000000000000001' : id;
+}
+
+/** @see https://github.com/envoyproxy/envoy/blob/main/source/common/tracing/http_tracer_impl.cc */
+function tagsOf(options: TracerOptions, start: SpanStart, record: TrafficRecord): Map<string, string> {
+  const header = record.requestHeader;
+  const path = (header('x-envoy-original-path') ?? record.path).slice(0, options.maxPathLength);
+  const tags = new Map<string, string>([
+    ['component', 'proxy'],
+    ['node_id', options.nodeId],
+    ['guid:x-request-id', header('x-request-id') ?? start.requestId],
+    ['http.url', `${header('x-forwarded-proto') ?? record.scheme}://${record.authority}${path}`],
+    ['http.method', record.method],
+    ['downstream_cluster', header('x-envoy-downstream-service-cluster') ?? '-'],
+    ['user_agent', header('user-agent') ?? '-'],
+    ['http.protocol', record.protocol],
+    ['peer.address', start.sourceAddress],
+    ['request_size', String(record.bytesReceived)],
+    ['response_size', String(record.bytesSent)],
+    ['http.status_code', String(record.responseCode)],
+    ['response_flags', record.responseFlags.join(',') || '-'],
+  ]);
+  if (record.upstreamCluster) tags.set('upstream_cluster', record.upstreamCluster).set('upstream_cluster.name', record.upstreamCluster);
+  if (record.grpc) {
+    if (record.grpcStatus) tags.set('grpc.status_code', record.grpcStatus);
+    tags.set('grpc.path', record.path).set('grpc.authority', record.authority);
+  }
+  const failedGrpc = record.grpc && ['1', '2', '4', '8', '12', '13', '14', '15'].includes(record.grpcStatus);
+  if (record.responseCode === 0 || record.responseCode >= 500 || failedGrpc) tags.set('error', 'true');
+  for (const { tag, value } of options.customTags) {
+    const text = value(header);
+    if (text !== undefined) tags.set(tag, text);
+  }
+  return tags;
+}
