@@ -9,7 +9,7 @@ import type { KubeObject } from '../objects/meta.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
 import { resolveGateway } from './gateway.ts';
-import { resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
+import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
 import { checkReferences } from './references.ts';
@@ -80,7 +80,20 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
       services.set(service.key, known ? mergeServices(known, service) : service);
       if (known?.registry !== 'Kubernetes') endpoints.set(service.key, [...(endpoints.get(service.key) ?? []), ...own]);
     }
+  const byHostname = new Set([...services.values()].map((service) => service.hostname));
+  for (const service of services.values())
+    if (service.resolution === 'alias') settleAlias(service, byHostname.has(service.aliasOf ?? '') ? [...services.values()].find((other) => other.hostname === service.aliasOf) : undefined, services, endpoints);
   return { services: oldestFirst([...services.values()]), endpoints };
+}
+
+/** An ExternalName inside the mesh takes the ports of what it names; one that leads outside is found by DNS. */
+function settleAlias(service: Service, target: Service | undefined, services: Map<string, Service>, endpoints: Map<string, readonly Endpoint[]>): void {
+  if (target) {
+    services.set(service.key, { ...service, ports: target.ports, digest: contentHash([service.digest, target.digest]) });
+    return;
+  }
+  services.set(service.key, { ...service, resolution: 'dns', aliasOf: undefined });
+  endpoints.set(service.key, service.ports.map((port) => endpointOf(undefined, { address: service.aliasOf ?? '', port: typeof port.targetPort === 'number' ? port.targetPort : port.number, portName: port.name, health: 'healthy' })));
 }
 
 function mergeServices(known: Service, other: Service): Service {

@@ -1,0 +1,80 @@
+import { create } from '@bufbuild/protobuf';
+import { TrafficDirection } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
+import { FilterChainMatchSchema, FilterChainSchema, type FilterChain } from '../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
+import { ListenerSchema, type Listener } from '../xds/gen/envoy/config/listener/v3/listener_pb.ts';
+import { covers } from '../model/hostname.ts';
+import { virtualServicesOn, type ProxyView } from '../model/view.ts';
+import { listenerAccessLogs } from './access-log.ts';
+import { gatewayPorts, isHttpsServer, routeNameOf, terminates, type GatewayPort, type GatewayServer } from './gateway-servers.ts';
+import { sharedHosts } from './gateway-routes.ts';
+import { httpConnectionManager } from './http-connection-manager.ts';
+import { tlsInspector } from './inspectors.ts';
+import { l4ChainMatch, l4Concerns, l4Targets } from './l4-routes.ts';
+import { listenerName } from './names.ts';
+import { duration, socketAddress } from './proto.ts';
+import { tcpFilters } from './tcp-proxy.ts';
+import { serverTls } from './tls.ts';
+
+/** A TLS handshake that takes longer is given up (Istio's default for gateways). */
+const HANDSHAKE_TIMEOUT_MS = 15_000;
+
+/** One listener per address a Gateway names; an address with nothing to serve stays closed. */
+export function gatewayListeners(view: ProxyView): Listener[] {
+  return gatewayPorts(view).flatMap((port) => {
+    const filterChains = chainsOf(view, port);
+    if (filterChains.length === 0) return [];
+    return [create(ListenerSchema, {
+      name: listenerName(port.bind, port.port), address: socketAddress(port.bind, port.port), trafficDirection: TrafficDirection.OUTBOUND,
+      listenerFilters: port.kind === 'tls' ? [tlsInspector()] : [], ...(port.kind === 'tls' && { listenerFiltersTimeout: duration(0), continueOnListenerFiltersTimeout: true }),
+      filterChains, accessLog: listenerAccessLogs(view.snapshot.mesh),
+    })];
+  });
+}
+
+function chainsOf(view: ProxyView, port: GatewayPort): FilterChain[] {
+  const listener = listenerName(port.bind, port.port);
+  const manager = (entry: GatewayServer) => httpConnectionManager(view, { direction: 'gateway', listener, routes: { rds: routeNameOf(entry) } });
+  if (port.kind === 'http') return [create(FilterChainSchema, { filters: [manager(port.servers[0]!)] })];
+  if (port.kind === 'tcp') return port.servers.flatMap((entry) => tcpChains(view, entry));
+  return port.servers.flatMap((entry) => {
+    const { server } = entry;
+    if (!terminates(server)) return sniChains(view, entry);
+    const http = isHttpsServer(server);
+    const match = serverNames(server.hosts.map(({ host }) => host));
+    const transportSocket = serverTls(view.snapshot.mesh, server.tls!, http ? 'http' : 'tcp');
+    const common = { ...(match && { filterChainMatch: match }), transportSocket, transportSocketConnectTimeout: duration(HANDSHAKE_TIMEOUT_MS) };
+    if (http) return [create(FilterChainSchema, { ...common, filters: [manager(entry)] })];
+    return tcpChains(view, entry).slice(0, 1).map((chain) => create(FilterChainSchema, { ...chain, ...common }));
+  });
+}
+
+function serverNames(hosts: readonly string[]) {
+  if (hosts.includes('*')) return undefined;
+  return create(FilterChainMatchSchema, { serverNames: [...new Set(hosts)].sort() });
+}
+
+/** Plain TCP (or decrypted TLS): the `tcp` routes of the VirtualServices on this Gateway. */
+function tcpChains(view: ProxyView, entry: GatewayServer): FilterChain[] {
+  const { server, gatewayName } = entry;
+  const port = server.port.number;
+  return virtualServicesOn(view, gatewayName).filter((rule) => sharedHosts(server, rule).length > 0).flatMap((rule) =>
+    rule.tcp.flatMap((route) => {
+      const matches = route.matches.filter((match) => l4Concerns(view, rule, match, gatewayName, port));
+      if (route.matches.length > 0 && matches.length === 0) return [];
+      const match = l4ChainMatch({ sniHosts: [], subnets: matches.flatMap((candidate) => candidate.destinationSubnets) });
+      return [create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters: tcpFilters(view, 'gateway', l4Targets(view, route, port)) })];
+    }));
+}
+
+/** TLS that passes through: the `tls` routes, by server name, as far as the server's hosts allow them. */
+function sniChains(view: ProxyView, entry: GatewayServer): FilterChain[] {
+  const { server, gatewayName } = entry;
+  const port = server.port.number;
+  return virtualServicesOn(view, gatewayName).filter((rule) => sharedHosts(server, rule).length > 0).flatMap((rule) =>
+    rule.tls.flatMap((route) => route.matches.filter((match) => l4Concerns(view, rule, match, gatewayName, port)).flatMap((match) => {
+      const sniHosts = match.sniHosts.filter((sni) => server.hosts.some(({ host }) => covers(host, sni)));
+      if (sniHosts.length === 0) return [];
+      const chainMatch = l4ChainMatch({ sniHosts, subnets: match.destinationSubnets });
+      return [create(FilterChainSchema, { ...(chainMatch && { filterChainMatch: chainMatch }), filters: tcpFilters(view, 'gateway', l4Targets(view, route, port)) })];
+    })));
+}

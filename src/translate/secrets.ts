@@ -1,0 +1,32 @@
+import { create } from '@bufbuild/protobuf';
+import { DataSourceSchema } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
+import { SecretSchema, type Secret } from '../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+import type { ProxyView } from '../model/view.ts';
+
+const CA_SUFFIX = '-cacert';
+
+/**
+ * The credentials a proxy asks for by name (`kubernetes://<secret>`, `kubernetes://<secret>-cacert`, `kubernetes-gateway://<ns>/<secret>`). Only secrets of the
+ * proxy's own namespace are handed out; a name that cannot be served is left out, so that the proxy keeps what it had.
+ */
+export function translateSecrets(view: ProxyView, names: Iterable<string>): Secret[] {
+  return [...names].flatMap((name) => buildSecret(view, name) ?? []);
+}
+
+function buildSecret(view: ProxyView, resource: string): Secret | undefined {
+  const match = /^kubernetes(-gateway)?:\/\/(.+)$/.exec(resource);
+  if (!match) return undefined;
+  const [namespace, name] = match[2]!.includes('/') ? (match[2]!.split('/', 2) as [string, string]) : [view.proxy.namespace, match[2]!];
+  if (namespace !== view.proxy.namespace) return undefined;
+  const find = (wanted: string) => view.snapshot.secrets.get(`${namespace}/${wanted}`);
+  const text = (value: string) => create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: new TextEncoder().encode(value) } });
+  if (name.endsWith(CA_SUFFIX)) {
+    const plain = name.slice(0, -CA_SUFFIX.length);
+    // A secret of its own for the CA comes before the CA inside the server's secret.
+    const ca = find(name)?.ca || find(name)?.certificate || find(plain)?.ca;
+    return ca ? create(SecretSchema, { name: resource, type: { case: 'validationContext', value: { trustedCa: text(ca) } } }) : undefined;
+  }
+  const secret = find(name);
+  if (!secret?.certificate || !secret.privateKey) return undefined;
+  return create(SecretSchema, { name: resource, type: { case: 'tlsCertificate', value: { certificateChain: text(secret.certificate), privateKey: text(secret.privateKey) } } });
+}
