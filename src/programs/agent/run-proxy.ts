@@ -1,0 +1,140 @@
+// `pilot-agent proxy`: the table of contents of a running sidecar or gateway.
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import type { Server } from 'node:http';
+import { systemClock } from '../../base/clock.ts';
+import { createLogger, setLogLevel } from '../../base/log.ts';
+import { openCaClient, type ControlPlaneConnection } from '../../agent/certificates/ca-client.ts';
+import { AgentSecretSource } from '../../agent/certificates/secret-source.ts';
+import { WorkloadCertificateManager } from '../../agent/certificates/workload-certificate.ts';
+import { drainBeforeExit } from '../../agent/lifecycle.ts';
+import { resolveSettings, type AgentSettings } from '../../agent/settings.ts';
+import type { ProxyControl } from '../../agent/status/admin-client.ts';
+import { parseAppProbers } from '../../agent/status/app-probes.ts';
+import { AgentMetrics, parseApplicationScrape } from '../../agent/status/metrics.ts';
+import { createStatusServer } from '../../agent/status/status-server.ts';
+import { openNameService, type NameService } from './name-service.ts';
+import { markedSocketOpener } from './marked-socket.ts';
+
+const log = createLogger('agent');
+
+/** What both data planes are given. */
+export interface DataPlaneContext {
+  readonly settings: AgentSettings;
+  readonly controlPlane: ControlPlaneConnection;
+  readonly secrets: AgentSecretSource;
+  readonly names: NameService;
+  readonly metrics: AgentMetrics;
+  readonly version: string;
+}
+
+/** A started data plane. */
+export interface RunningDataPlane {
+  readonly control: ProxyControl;
+  /** Exit code of the proxy, should it end before it is told to. */
+  readonly exited: Promise<number>;
+  stop(): void;
+}
+
+/** Starts everything; the process ends by signal, by `/quitquitquit`, or with the proxy. */
+export async function runProxy(args: readonly string[], version: string): Promise<undefined> {
+  const settings = resolveSettings(args, process.env, readText, localAddresses(), version);
+  setLogLevel(settings.logLevel);
+  log.info('starting', { version, role: settings.role, node: settings.identity.id, dataPlane: settings.dataPlane, discovery: settings.discoveryAddress });
+  const metrics = declareMetrics();
+  const openSocket = markedSocketOpener(settings.socketMark);
+  const connectionTo = (address: string): ControlPlaneConnection => ({
+    address, tokenPath: settings.tokenPath, rootPath: address.endsWith(':15010') ? undefined : settings.rootPath, ...(openSocket ? { openSocket } : {}),
+  });
+  const workload = new WorkloadCertificateManager({
+    ca: openCaClient(connectionTo(settings.caAddress)), clock: systemClock, uri: settings.spiffeId, keyType: settings.keyType, ttlSeconds: settings.certificateTtlMs / 1000,
+  });
+  const secrets = new AgentSecretSource(workload, settings.rootPath);
+  const names = openNameService(settings, metrics);
+  metrics.gauge('istio_agent_cert_expiry_seconds', 'Seconds until the workload certificate expires.', () => {
+    const certificate = workload.certificate.value;
+    return certificate ? Math.round((certificate.notAfterMs - Date.now()) / 1000) : 0;
+  });
+  void workload.start();
+  const context: DataPlaneContext = { settings, controlPlane: connectionTo(settings.discoveryAddress), secrets, names, metrics, version };
+  const dataPlane = settings.dataPlane === 'envoy' ? await (await import('./envoy-data-plane.ts')).startEnvoyDataPlane(context) : await (await import('./own-data-plane.ts')).startOwnDataPlane(context);
+  const shutdown = shutdownOf(settings, dataPlane, () => (workload.close(), names.close()));
+  const status = createStatusServer({
+    proxy: dataPlane.control, metrics, podIp: settings.podIp,
+    appProbers: parseAppProbers(process.env['ISTIO_KUBE_APP_PROBERS']),
+    application: parseApplicationScrape(process.env['ISTIO_PROMETHEUS_ANNOTATIONS'], settings.ports.status),
+    agentNotReady: () => (workload.certificate.value ? undefined : `no workload certificate yet${workload.lastError.value ? `: ${workload.lastError.value}` : ''}`),
+    onQuit: () => shutdown(0),
+    onDrain: () => void dataPlane.control.drain().catch((error: unknown) => log.warn('drain failed', { error: String(error) })),
+    nameTable: () => names.describe(),
+  });
+  await listen(status, settings.ports.status);
+  metrics.gauge('istio_agent_startup_duration_seconds', 'Seconds from the start of the process to the start of its listeners.', startupSeconds());
+  process.on('SIGTERM', () => shutdown(undefined));
+  process.on('SIGINT', () => shutdown(undefined));
+  void dataPlane.exited.then((code) => {
+    log.error('the proxy ended', { code });
+    process.exit(code === 0 ? 0 : code);
+  });
+  return undefined;
+}
+
+/** `quit(0)` leaves at once; `quit(undefined)` drains first. A second call while draining leaves at once. */
+function shutdownOf(settings: AgentSettings, dataPlane: RunningDataPlane, close: () => void): (code: number | undefined) => void {
+  let draining = false;
+  const leave = (): void => {
+    close();
+    dataPlane.stop();
+    // Envoy gets a moment to go; our own proxy goes with the process.
+    setTimeout(() => process.exit(0), settings.dataPlane === 'envoy' ? 500 : 0);
+  };
+  return (code) => {
+    if (code !== undefined || draining) return leave();
+    draining = true;
+    void drainBeforeExit({
+      proxy: dataPlane.control, clock: systemClock, drainMs: settings.proxyConfig.terminationDrainDurationMs,
+      exitOnZeroActiveConnections: settings.exitOnZeroActiveConnections, minimumDrainMs: settings.minimumDrainMs,
+    }).then(leave);
+    // The drain's timers do not keep a process alive, and the listeners are going.
+    setInterval(() => {}, 60_000);
+  };
+}
+
+function declareMetrics(): AgentMetrics {
+  const metrics = new AgentMetrics();
+  metrics.counter('istio_agent_scrapes_total', 'Scrapes of the merged metrics.');
+  metrics.counter('istio_agent_scrape_failures_total', 'Parts of scrapes that could not be read.');
+  metrics.counter('istio_agent_xds_proxy_requests', 'Discovery requests sent to the control plane.');
+  metrics.counter('istio_agent_xds_proxy_responses', 'Discovery responses received from the control plane.');
+  metrics.counter('istio_agent_istiod_connection_failures', 'Connections to the control plane that failed.');
+  metrics.counter('istio_agent_istiod_connection_terminations', 'Streams to the control plane that ended.');
+  metrics.counter('istio_agent_dns_requests_total', 'DNS requests.');
+  metrics.counter('istio_agent_dns_upstream_requests_total', 'DNS requests forwarded to the next resolver.');
+  metrics.counter('istio_agent_dns_upstream_failures_total', 'DNS requests no resolver answered.');
+  return metrics;
+}
+
+function startupSeconds(): () => number {
+  const seconds = process.uptime();
+  return () => seconds;
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function localAddresses(): string[] {
+  return Object.values(networkInterfaces()).flat().flatMap((info) => (info && !info.internal && !info.address.startsWith('fe80:') ? [info.address] : []));
+}
+
+/** Binds on every address. Rejects when the port is taken. */
+export function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, () => (server.off('error', reject), resolve()));
+  });
+}
