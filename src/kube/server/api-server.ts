@@ -1,0 +1,131 @@
+/** The embedded Kubernetes API server, put together. */
+import { createServer as createTlsServer, type Server } from 'node:https';
+import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { createLogger } from '../../base/log.ts';
+import type { KindInfo } from '../../objects/kind.ts';
+import { KINDS } from '../../objects/registry.ts';
+import { NAMESPACE } from '../../objects/resource-types.ts';
+import type { KubeClient } from '../client/client.ts';
+import type { Dial } from './admission/webhook-call.ts';
+import { createWebhooks } from './admission/webhooks.ts';
+import { serveDefinitions } from './api/crd.ts';
+import { ResourceTable } from './api/resources.ts';
+import { storageKey } from './api/storage-key.ts';
+import type { Pki } from './auth/pki.ts';
+import { TokenAuthority } from './auth/tokens.ts';
+import type { UserInfo } from './auth/user.ts';
+import type { PodLogs } from './http/logs.ts';
+import type { Handlers } from './http/resource-handler.ts';
+import { handleRequest } from './http/router.ts';
+import { createInProcessClient } from './in-process-client.ts';
+import type { Environment } from './rest/context.ts';
+import { createServiceAllocator } from './rest/kinds/service.ts';
+import { SYSTEM_NAMESPACES } from './rest/namespace-lifecycle.ts';
+import type { Store } from './store/store.ts';
+
+export interface ApiServerOptions {
+  readonly store: Store;
+  readonly pki: Pki;
+  /** Where container logs are; without it `pods/log` says that nothing runs here. */
+  readonly logs?: PodLogs;
+  /** How webhooks' services are reached. Default: their cluster address. */
+  readonly dial?: Dial;
+  /** Addresses of services. Default 10.96.0.0/16. */
+  readonly serviceRange?: string;
+  /** Kinds served without a CustomResourceDefinition. Default: all of the registry that are not custom. */
+  readonly kinds?: readonly KindInfo[];
+  /** Milliseconds since the epoch. Default: the system's clock. */
+  readonly now?: () => number;
+}
+
+/** Where to listen: an address, or an open socket handed over as a file descriptor. Port 0 lets the system choose. */
+export type ListenTarget = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+export interface ApiServer {
+  /** Resolves when the namespaces that always exist are there. */
+  readonly ready: Promise<void>;
+  /** Starts to accept connections; may be called for several addresses. Resolves to the port. */
+  listen(target: ListenTarget): Promise<number>;
+  /** Takes over a connection somebody else accepted. */
+  accept(socket: Socket): void;
+  /** A client in this process, as an administrator unless a user is named. `agent` is its field manager. */
+  client(options?: { readonly user?: UserInfo; readonly agent?: string }): KubeClient;
+  /** The certificate authority that clients must trust, PEM: what `kube-root-ca.crt` carries. */
+  readonly caPem: string;
+  /** Ends watches, closes connections and listeners. The store stays open: it belongs to the caller. */
+  close(): Promise<void>;
+}
+
+/** Makes a server that does not listen yet. */
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { store, pki } = options;
+  const resources = new ResourceTable(options.kinds ?? KINDS.filter((info) => !info.custom));
+  const stopDefinitions = serveDefinitions(store, resources);
+  const env: Environment = {
+    store,
+    resources,
+    webhooks: createWebhooks(store, resources, options.dial),
+    services: createServiceAllocator(store, options.serviceRange),
+    log: createLogger('apiserver'),
+    now: options.now ?? Date.now,
+  };
+  const closing = new AbortController();
+  const handlers: Handlers = { env, tokens: new TokenAuthority(pki.serviceAccountKeyPem), logs: options.logs, closing: closing.signal };
+  const https = createHttps(pki, handlers);
+  const listeners: TcpServer[] = [];
+  const sockets = new Set<Socket>();
+  const accept = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    https.emit('connection', socket);
+  };
+  return {
+    ready: createSystemNamespaces(env, createInProcessClient(handlers)),
+    caPem: pki.ca.certPem,
+    accept,
+    client: ({ user, agent } = {}) => createInProcessClient(handlers, user, agent),
+    async listen(target) {
+      const listener = createTcpServer(accept);
+      await new Promise<void>((resolve, reject) => {
+        listener.once('error', reject);
+        listener.listen(target, () => {
+          listener.off('error', reject);
+          resolve();
+        });
+      });
+      listeners.push(listener);
+      return (listener.address() as AddressInfo | null)?.port ?? 0;
+    },
+    async close() {
+      closing.abort();
+      stopDefinitions();
+      const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
+      // Watches get a moment to end their streams in order.
+      setTimeout(() => sockets.forEach((socket) => socket.destroy()), 50);
+      await Promise.all(closed);
+      https.close();
+    },
+  };
+}
+
+async function createSystemNamespaces(env: Environment, client: KubeClient): Promise<void> {
+  for (const name of SYSTEM_NAMESPACES) {
+    if (!env.store.get(storageKey(NAMESPACE, name))) await client.create(NAMESPACE, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  }
+}
+
+function createHttps(pki: Pki, handlers: Handlers): Server {
+  const https = createTlsServer(
+    { cert: pki.serving.certPem, key: pki.serving.keyPem, ca: pki.ca.certPem, requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] },
+    (request, response) => void handleRequest(handlers, request, response),
+  );
+  https.keepAliveTimeout = 120_000;
+  https.headersTimeout = 30_000;
+  // Watches and logs last; a slow body is cut by the idle timeout of its socket instead.
+  https.requestTimeout = 60_000;
+  https.on('tlsClientError', (_error, socket) => socket.destroy());
+  https.on('clientError', (_error, socket) => socket.destroy());
+  return https;
+}

@@ -1,0 +1,64 @@
+import type { ServerResponse } from 'node:http';
+import { messageOf } from '../../../base/errors.ts';
+import type { Logger } from '../../../base/log.ts';
+import type { KubeObject } from '../../../objects/meta.ts';
+import { ApiError } from '../../client/client.ts';
+import type { Resource } from '../api/resources.ts';
+import type { Listed } from '../rest/read.ts';
+import { asVersion } from '../rest/versions.ts';
+import { internal, statusOf } from '../status.ts';
+import { partialMetadata, toTable } from '../table/table.ts';
+import type { Shape } from './media-type.ts';
+
+const texts = new WeakMap<KubeObject, string>();
+
+/** The JSON of an object in a version. A stored object is written once, however many watches and lists send it. */
+export function jsonOf(object: KubeObject, resource: Resource): string {
+  if (object.apiVersion !== resource.apiVersion) return JSON.stringify(asVersion(object, resource));
+  let text = texts.get(object);
+  if (text === undefined) texts.set(object, (text = JSON.stringify(object)));
+  return text;
+}
+
+export function sendText(response: ServerResponse, code: number, text: string, contentType = 'application/json'): void {
+  if (response.headersSent || response.destroyed) return;
+  const body = Buffer.from(text);
+  response.writeHead(code, { 'content-type': contentType, 'content-length': body.length, 'cache-control': 'no-cache, private' });
+  response.end(body);
+}
+
+export function sendJson(response: ServerResponse, code: number, value: unknown): void {
+  sendText(response, code, `${JSON.stringify(value)}\n`);
+}
+
+/** Sends a refusal as its Status; anything else that was thrown is our bug and becomes a 500. */
+export function sendError(response: ServerResponse, thrown: unknown, log: Logger): void {
+  const error = thrown instanceof ApiError ? thrown : internal(messageOf(thrown));
+  if (!(thrown instanceof ApiError)) log.error('request failed', { error: thrown instanceof Error ? thrown.stack : String(thrown) });
+  sendJson(response, error.code, statusOf(error));
+}
+
+/** Sends one object in the asked shape. */
+export function sendObject(response: ServerResponse, code: number, resource: Resource, object: KubeObject, shape: Shape, nowMs: number): void {
+  const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
+  if (shape.as === 'table') sendJson(response, code, toTable(resource, [object], metadata, shape.include, nowMs));
+  else if (shape.as === 'metadata') sendJson(response, code, partialMetadata(object));
+  else sendText(response, code, `${jsonOf(object, resource)}\n`);
+}
+
+/** Sends a list in the asked shape. */
+export function sendList(response: ServerResponse, resource: Resource, listed: Listed, shape: Shape, nowMs: number): void {
+  const metadata = {
+    resourceVersion: listed.resourceVersion,
+    ...(listed.continue ? { continue: listed.continue } : {}),
+    ...(listed.remainingItemCount ? { remainingItemCount: listed.remainingItemCount } : {}),
+  };
+  if (shape.as === 'table') {
+    sendJson(response, 200, toTable(resource, listed.items, metadata, shape.include, nowMs));
+    return;
+  }
+  const partial = shape.as === 'metadata';
+  const items = listed.items.map((item) => (partial ? JSON.stringify(partialMetadata(item)) : jsonOf(item, resource))).join(',');
+  const kind = partial ? 'PartialObjectMetadataList' : resource.listKind;
+  sendText(response, 200, `{"kind":"${kind}","apiVersion":"${partial ? 'meta.k8s.io/v1' : resource.apiVersion}","metadata":${JSON.stringify(metadata)},"items":[${items}]}\n`);
+}

@@ -1,0 +1,80 @@
+import type { ServerResponse } from 'node:http';
+import type { KubeObject } from '../../../objects/meta.ts';
+import type { Resource } from '../api/resources.ts';
+import type { Environment } from '../rest/context.ts';
+import { listObjects, type ListQuery } from '../rest/read.ts';
+import { watchObjects } from '../rest/watch.ts';
+import { badRequest } from '../status.ts';
+import { partialMetadata, toTable } from '../table/table.ts';
+import type { Shape } from './media-type.ts';
+import { jsonOf } from './respond.ts';
+
+const BOOKMARK_EVERY_MS = 60_000;
+/** A client that lets this much pile up is cut off; it lists again. */
+const MAX_PENDING_BYTES = 16 * 1024 * 1024;
+
+/** The query of a watch. */
+export interface WatchQuery extends ListQuery {
+  /** '' or '0': first every object as ADDED, then changes. */
+  readonly resourceVersion: string;
+  readonly timeoutSeconds?: number;
+  readonly bookmarks: boolean;
+  readonly sendInitialEvents: boolean;
+}
+
+/** Streams changes until the client goes away, the time is over, or the server closes. */
+export function streamWatch(env: Environment, response: ServerResponse, resource: Resource, namespace: string | undefined, query: WatchQuery, shape: Shape, closing: AbortSignal): void {
+  let headers = true;
+  const encode = (type: string, object: KubeObject): string => {
+    if (shape.as === 'table') {
+      const table = toTable(resource, [object], { resourceVersion: object.metadata.resourceVersion ?? '' }, shape.include, env.now(), headers);
+      headers = false;
+      return JSON.stringify({ type, object: table });
+    }
+    return `{"type":"${type}","object":${shape.as === 'metadata' ? JSON.stringify(partialMetadata(object)) : jsonOf(object, resource)}}`;
+  };
+  // What happens before the headers are out is collected: a refusal must still be able to change the status.
+  let queued: string[] | undefined = [];
+  const send = (type: string, object: KubeObject): void => {
+    const line = `${encode(type, object)}\n`;
+    if (queued) queued.push(line);
+    else if (response.writableLength > MAX_PENDING_BYTES) response.destroy();
+    else response.write(line);
+  };
+  const bookmark = (annotations?: Record<string, string>): void => {
+    const metadata = { name: '', resourceVersion: String(env.store.revision()), creationTimestamp: null, ...(annotations ? { annotations } : {}) };
+    send('BOOKMARK', { kind: resource.kind, apiVersion: resource.apiVersion, metadata } as unknown as KubeObject);
+  };
+  const fresh = query.resourceVersion === '' || query.resourceVersion === '0' || query.sendInitialEvents;
+  const from = fresh ? env.store.revision() : Number(query.resourceVersion);
+  if (!Number.isInteger(from)) throw badRequest(`invalid resource version: "${query.resourceVersion}"`);
+  if (fresh) for (const object of listObjects(env, resource, namespace, { ...selectors(query) }).items) send('ADDED', object);
+  if (query.sendInitialEvents) bookmark({ 'k8s.io/initial-events-end': 'true' });
+  const stop = watchObjects(env, resource, namespace, query, from, (event) => send(event.type, event.object));
+
+  response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'transfer-encoding': 'chunked' });
+  response.flushHeaders();
+  if (queued.length > 0) response.write(queued.join(''));
+  queued = undefined;
+
+  const end = (): void => {
+    if (query.bookmarks && !response.destroyed) bookmark();
+    response.end();
+  };
+  const timeoutMs = (query.timeoutSeconds ?? 1800 + Math.random() * 1800) * 1000;
+  const timer = setTimeout(end, Math.min(timeoutMs, 2 ** 31 - 1));
+  const ticker = query.bookmarks ? setInterval(bookmark, BOOKMARK_EVERY_MS, undefined) : undefined;
+  timer.unref();
+  ticker?.unref();
+  closing.addEventListener('abort', end);
+  response.on('close', () => {
+    stop();
+    clearTimeout(timer);
+    clearInterval(ticker);
+    closing.removeEventListener('abort', end);
+  });
+}
+
+function selectors({ labelSelector, fieldSelector }: ListQuery): ListQuery {
+  return { ...(labelSelector ? { labelSelector } : {}), ...(fieldSelector ? { fieldSelector } : {}) };
+}

@@ -1,0 +1,112 @@
+/** The API without a socket: the same path through admission, validation and storage as a request. */
+import type { ResourceType } from '../../objects/kind.ts';
+import { apiVersionOf } from '../../objects/kind.ts';
+import type { KubeObject } from '../../objects/meta.ts';
+import { ApiError, type DeleteOptions, type KubeClient, type ListOptions, type WatchEvent, type WriteOptions } from '../client/client.ts';
+import { isVirtual } from './api/discovery.ts';
+import type { Resource } from './api/resources.ts';
+import { SYSTEM_USER, type UserInfo } from './auth/user.ts';
+import type { Handlers } from './http/resource-handler.ts';
+import { parseResourcePath, segmentsOf } from './http/request-info.ts';
+import type { WriteContext } from './rest/context.ts';
+import { createObject } from './rest/create.ts';
+import { deleteObject } from './rest/delete.ts';
+import { getObject, listObjects } from './rest/read.ts';
+import { requestToken, reviewToken } from './rest/token.ts';
+import { patchObject, updateObject, type Target } from './rest/update.ts';
+import { asVersion } from './rest/versions.ts';
+import { watchObjects } from './rest/watch.ts';
+import { writeScale } from './rest/scale.ts';
+import { mergePatch } from './patch/merge-patch.ts';
+import { pathNotFound } from './status.ts';
+
+/** A client for code in the same process. Objects it returns are the stored ones: frozen, shared, and current at the time of the call. */
+export function createInProcessClient({ env, tokens }: Handlers, user: UserInfo = SYSTEM_USER, agent = 'meltemi'): KubeClient {
+  const resourceOf = (type: ResourceType): Resource => {
+    const resource = env.resources.find(type.group, type.version, type.plural);
+    if (!resource) throw pathNotFound();
+    return resource;
+  };
+  const contextOf = (options?: WriteOptions): WriteContext => ({
+    user, fieldManager: options?.fieldManager ?? agent, dryRun: options?.dryRun ?? false, fieldValidation: 'Warn',
+    // Unknown fields in our own writes are our bugs.
+    warnings: { push: (...texts: string[]) => (texts.forEach((text) => env.log.warn(text, { manager: options?.fieldManager ?? agent })), texts.length) } as unknown as string[],
+  });
+  const shown = <T extends KubeObject>(object: KubeObject, type: ResourceType): T => asVersion(object, { apiVersion: apiVersionOf(type) }) as T;
+  const targetOf = (type: ResourceType, name: string, namespace: string | undefined, options?: WriteOptions): Target => ({
+    resource: resourceOf(type), name, namespace: type.namespaced ? namespace : undefined, subresource: options?.subresource ?? '',
+  });
+
+  return {
+    async get<T extends KubeObject>(type: ResourceType, name: string, namespace?: string): Promise<T | undefined> {
+      try {
+        return shown<T>(getObject(env, resourceOf(type), type.namespaced ? namespace : undefined, name), type);
+      } catch (thrown) {
+        if (thrown instanceof ApiError && thrown.code === 404) return undefined;
+        throw thrown;
+      }
+    },
+    async list<T extends KubeObject>(type: ResourceType, options: ListOptions = {}) {
+      const { items, resourceVersion } = listObjects(env, resourceOf(type), options.namespace, options);
+      return { items: items.map((item) => shown<T>(item, type)), resourceVersion };
+    },
+    async *watch<T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
+      let queue: WatchEvent<T>[] = [];
+      let wake: () => void = () => {};
+      const { signal } = options;
+      const stop = watchObjects(env, resourceOf(type), options.namespace, options, Number(options.resourceVersion), (event) => {
+        queue.push({ type: event.type, object: shown<T>(event.object, type) });
+        wake();
+      });
+      const aborted = (): void => wake();
+      signal.addEventListener('abort', aborted);
+      try {
+        while (!signal.aborted) {
+          if (queue.length === 0) await new Promise<void>((resolve) => void (wake = resolve));
+          const batch = queue;
+          queue = [];
+          for (const event of batch) {
+            if (signal.aborted) return;
+            yield event;
+          }
+        }
+      } finally {
+        stop();
+        signal.removeEventListener('abort', aborted);
+      }
+    },
+    async create<T extends KubeObject>(type: ResourceType, object: T, options?: WriteOptions): Promise<T> {
+      return shown<T>(await createObject(env, resourceOf(type), type.namespaced ? object.metadata.namespace : undefined, object, contextOf(options)), type);
+    },
+    async update<T extends KubeObject>(type: ResourceType, object: T, options?: WriteOptions): Promise<T> {
+      const target = targetOf(type, object.metadata.name, object.metadata.namespace, options);
+      if (target.subresource === 'scale') return (await writeScale(env, target, contextOf(options), () => object)) as T;
+      return shown<T>(await updateObject(env, target, object, contextOf(options)), type);
+    },
+    async mergePatch<T extends KubeObject>(type: ResourceType, name: string, namespace: string | undefined, patch: unknown, options?: WriteOptions): Promise<T> {
+      const target = targetOf(type, name, namespace, options);
+      if (target.subresource === 'scale') return (await writeScale(env, target, contextOf(options), (scale) => mergePatch(scale, patch))) as T;
+      return shown<T>((await patchObject(env, target, 'merge', patch, contextOf(options))).object, type);
+    },
+    async apply<T extends KubeObject>(type: ResourceType, object: T, options: WriteOptions & { readonly fieldManager: string }): Promise<T> {
+      const target = targetOf(type, object.metadata.name, object.metadata.namespace, options);
+      return shown<T>((await patchObject(env, target, 'apply', object, contextOf(options), true)).object, type);
+    },
+    async delete(type: ResourceType, name: string, namespace?: string, options: DeleteOptions = {}): Promise<void> {
+      try {
+        await deleteObject(env, resourceOf(type), type.namespaced ? namespace : undefined, name, options, contextOf());
+      } catch (thrown) {
+        if (!(thrown instanceof ApiError && thrown.code === 404)) throw thrown;
+      }
+    },
+    async post<T>(path: string, body: unknown): Promise<T> {
+      const parsed = parseResourcePath(segmentsOf(path) ?? []);
+      const resource = parsed && env.resources.find(parsed.group, parsed.version, parsed.plural);
+      if (!parsed || !resource) throw pathNotFound();
+      if (isVirtual(resource)) return reviewToken(env, tokens, body) as T;
+      if (parsed.plural === 'serviceaccounts' && parsed.subresource === 'token' && parsed.namespace && parsed.name) return requestToken(env, tokens, resource, parsed.namespace, parsed.name, body) as T;
+      if (parsed.name === undefined) return (await createObject(env, resource, parsed.namespace, body, contextOf())) as T;
+      throw pathNotFound();
+    },
+  };
+}

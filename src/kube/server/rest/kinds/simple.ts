@@ -1,0 +1,136 @@
+/** Kinds with little of their own: namespaces, nodes, secrets, config maps, events, ingresses. */
+import type { KubeObject } from '../../../../objects/meta.ts';
+import { at, equal, isObject, own, textAt } from '../../json.ts';
+import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
+import type { Strategy } from '../strategy.ts';
+import { timestamp } from '../context.ts';
+
+const field = (...path: string[]) => (object: KubeObject): string => textAt(object, ...path);
+
+/** Namespaces end in two steps: Terminating until the controller has emptied them and removed `spec.finalizers`. */
+export const NAMESPACE_STRATEGY: Strategy = {
+  names: 'label',
+  fields: { 'status.phase': field('status', 'phase') },
+  defaults(draft) {
+    const name = textAt(draft, 'metadata', 'name');
+    if (name !== '') draft.metadata['labels'] = { ...(own(draft.metadata, 'labels') as object | undefined), 'kubernetes.io/metadata.name': name };
+  },
+  prepareCreate(draft) {
+    draft['spec'] = { finalizers: ['kubernetes'] };
+    draft['status'] = { phase: 'Active' };
+  },
+  prepareUpdate(draft, old) {
+    draft['spec'] = own(old, 'spec');
+  },
+  prepareDelete(draft) {
+    draft['status'] = { ...(own(draft, 'status') as object | undefined), phase: 'Terminating' };
+  },
+  mayGo: (object) => ((at(object, 'spec', 'finalizers') as unknown[] | undefined) ?? []).length === 0,
+};
+
+export const NODE_STRATEGY: Strategy = {
+  fields: { 'spec.unschedulable': (object) => String(at(object, 'spec', 'unschedulable') === true) },
+};
+
+function checkImmutableData(draft: Record<string, unknown>, old: KubeObject | undefined, names: readonly string[]): Cause[] {
+  if (own(old, 'immutable') !== true) return [];
+  const causes = names.filter((name) => !equal(own(draft, name), own(old, name))).map((name) => forbiddenField(name, 'field is immutable when `immutable` is set'));
+  if (own(draft, 'immutable') !== true) causes.push(forbiddenField('immutable', 'field is immutable when `immutable` is set'));
+  return causes;
+}
+
+function checkDataKeys(data: unknown, path: string): Cause[] {
+  if (!isObject(data)) return [];
+  return Object.keys(data)
+    .filter((key) => !/^[-._a-zA-Z0-9]+$/.test(key) || key.length > 253 || key === '.' || key === '..')
+    .map((key) => invalidValue(`${path}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"));
+}
+
+export const SECRET_STRATEGY: Strategy = {
+  fields: { type: field('type') },
+  defaults(draft) {
+    const texts = own(draft, 'stringData');
+    if (isObject(texts)) {
+      const data = { ...(own(draft, 'data') as object | undefined) } as Record<string, unknown>;
+      for (const [key, value] of Object.entries(texts)) data[key] = Buffer.from(String(value)).toString('base64');
+      draft['data'] = data;
+    }
+    delete draft['stringData'];
+  },
+  validate(draft, old) {
+    const causes = [...checkDataKeys(own(draft, 'data'), 'data'), ...checkImmutableData(draft, old, ['data'])];
+    if (old && own(draft, 'type') !== own(old, 'type')) causes.push(invalidValue('type', own(draft, 'type'), 'field is immutable'));
+    if (textAt(draft, 'type') === 'kubernetes.io/tls') for (const key of ['tls.crt', 'tls.key']) if (at(draft, 'data', key) === undefined) causes.push(required(`data[${key}]`));
+    return causes;
+  },
+};
+
+export const CONFIG_MAP_STRATEGY: Strategy = {
+  validate: (draft, old) => [...checkDataKeys(own(draft, 'data'), 'data'), ...checkDataKeys(own(draft, 'binaryData'), 'binaryData'), ...checkImmutableData(draft, old, ['data', 'binaryData'])],
+};
+
+export const EVENT_STRATEGY: Strategy = {
+  fields: {
+    ...Object.fromEntries(['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map((name) => [`involvedObject.${name}`, field('involvedObject', name)])),
+    reason: field('reason'),
+    reportingComponent: (object) => textAt(object, 'reportingComponent') || textAt(object, 'source', 'component'),
+    source: (object) => textAt(object, 'source', 'component') || textAt(object, 'reportingComponent'),
+    type: field('type'),
+  },
+};
+
+export const INGRESS_STRATEGY: Strategy = {
+  generation: true,
+  validate(draft) {
+    const causes: Cause[] = [];
+    const rules = (at(draft, 'spec', 'rules') as unknown[] | undefined) ?? [];
+    if (rules.length === 0 && at(draft, 'spec', 'defaultBackend') === undefined) causes.push(invalidValue('spec', own(draft, 'spec') ?? {}, 'either `defaultBackend` or `rules` must be specified'));
+    rules.forEach((rule, index) => {
+      ((at(rule, 'http', 'paths') as unknown[] | undefined) ?? []).forEach((path, inner) => {
+        const where = `spec.rules[${index}].http.paths[${inner}]`;
+        const type = textAt(path, 'pathType');
+        if (type !== '' && !['Exact', 'Prefix', 'ImplementationSpecific'].includes(type)) causes.push(notSupported(`${where}.pathType`, type, ['Exact', 'ImplementationSpecific', 'Prefix']));
+        const text = textAt(path, 'path');
+        if (type !== 'ImplementationSpecific' && !text.startsWith('/')) causes.push(invalidValue(`${where}.path`, text, 'must be an absolute path'));
+      });
+    });
+    return causes;
+  },
+};
+
+/** Definitions: names that follow from others. The conditions are set when the kind is served. */
+export const CRD_STRATEGY: Strategy = {
+  generation: true,
+  defaults(draft) {
+    const names = at(draft, 'spec', 'names');
+    if (!isObject(names)) return;
+    names['singular'] ??= textAt(names, 'kind').toLowerCase();
+    names['listKind'] ??= `${textAt(names, 'kind')}List`;
+    const spec = draft['spec'] as Record<string, unknown>;
+    spec['conversion'] ??= { strategy: 'None' };
+  },
+  prepareCreate(draft, env) {
+    const time = timestamp(env.now());
+    draft['status'] = {
+      acceptedNames: at(draft, 'spec', 'names'),
+      conditions: [
+        { lastTransitionTime: time, message: 'no conflicts found', reason: 'NoConflicts', status: 'True', type: 'NamesAccepted' },
+        { lastTransitionTime: time, message: 'the initial names have been accepted', reason: 'InitialNamesAccepted', status: 'True', type: 'Established' },
+      ],
+      storedVersions: ((at(draft, 'spec', 'versions') as unknown[] | undefined) ?? []).filter((version) => own(version, 'storage') === true).map((version) => textAt(version, 'name')),
+    };
+  },
+  validate(draft, old) {
+    const causes: Cause[] = [];
+    const name = `${textAt(draft, 'spec', 'names', 'plural')}.${textAt(draft, 'spec', 'group')}`;
+    if (textAt(draft, 'metadata', 'name') !== name) causes.push(invalidValue('metadata.name', textAt(draft, 'metadata', 'name'), 'must be spec.names.plural+"."+spec.group'));
+    const versions = (at(draft, 'spec', 'versions') as unknown[] | undefined) ?? [];
+    if (versions.filter((version) => own(version, 'storage') === true).length !== 1) causes.push(invalidValue('spec.versions', versions.map((version) => textAt(version, 'name')), 'must have exactly one version marked as storage version'));
+    versions.forEach((version, index) => {
+      if (!isObject(at(version, 'schema', 'openAPIV3Schema'))) causes.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
+    });
+    if (textAt(draft, 'spec', 'conversion', 'strategy') === 'Webhook') causes.push(notSupported('spec.conversion.strategy', 'Webhook', ['None']));
+    if (old) for (const path of [['group'], ['scope'], ['names', 'kind'], ['names', 'plural']]) if (!equal(at(draft, 'spec', ...path), at(old, 'spec', ...path))) causes.push(invalidValue(`spec.${path.join('.')}`, at(draft, 'spec', ...path), 'field is immutable'));
+    return causes;
+  },
+};

@@ -1,0 +1,54 @@
+import type { KubeObject } from '../../../../objects/meta.ts';
+import { at, equal, isObject, numberAt, own, textAt } from '../../json.ts';
+import { matcherOf } from '../../selectors.ts';
+import { invalidValue, required, type Cause } from '../../status.ts';
+import type { Draft } from '../context.ts';
+import type { Strategy } from '../strategy.ts';
+import { checkImmutable, checkTemplate, defaultPodSpec } from './pod-spec.ts';
+
+function checkWorkload(draft: Draft, old: KubeObject | undefined): Cause[] {
+  const spec = draft['spec'];
+  const causes = checkTemplate(spec);
+  const selector = own(spec, 'selector') as Parameters<typeof matcherOf>[0];
+  const labels = at(spec, 'template', 'metadata', 'labels') as Record<string, string> | undefined;
+  if (!selector) causes.push(required('spec.selector'));
+  else if (Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0) causes.push(invalidValue('spec.selector', selector, `empty selector is invalid for ${draft.kind === 'Deployment' ? 'deployment' : 'replicaset'}`));
+  else if (!matcherOf(selector)(labels ?? {})) causes.push(invalidValue('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'));
+  if (old) causes.push(...checkImmutable(selector, at(old, 'spec', 'selector'), 'spec.selector', equal));
+  return causes;
+}
+
+function defaultTemplate(draft: Draft): void {
+  defaultPodSpec(at(draft, 'spec', 'template', 'spec'));
+}
+
+/** Deployments. */
+export const DEPLOYMENT_STRATEGY: Strategy = {
+  generation: true,
+  defaults(draft) {
+    defaultTemplate(draft);
+    const strategy = at(draft, 'spec', 'strategy');
+    if (!isObject(strategy)) return;
+    if (textAt(strategy, 'type') === 'RollingUpdate') {
+      const rolling = (strategy['rollingUpdate'] ??= {}) as Record<string, unknown>;
+      rolling['maxUnavailable'] ??= '25%';
+      rolling['maxSurge'] ??= '25%';
+    }
+  },
+  validate(draft, old) {
+    const causes = checkWorkload(draft, old);
+    const strategy = at(draft, 'spec', 'strategy');
+    if (textAt(strategy, 'type') === 'Recreate' && own(strategy, 'rollingUpdate') !== undefined) {
+      causes.push({ reason: 'FieldValueForbidden', message: 'Forbidden: may not be specified when strategy `type` is \'Recreate\'', field: 'spec.strategy.rollingUpdate' });
+    }
+    return causes;
+  },
+};
+
+/** ReplicaSets. */
+export const REPLICA_SET_STRATEGY: Strategy = {
+  generation: true,
+  fields: { 'status.replicas': (object) => String(numberAt(object, 'status', 'replicas') ?? 0) },
+  defaults: defaultTemplate,
+  validate: checkWorkload,
+};

@@ -1,0 +1,34 @@
+import type { Resource } from '../api/resources.ts';
+import { DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY } from './kinds/workloads.ts';
+import { POD_STRATEGY } from './kinds/pod.ts';
+import { SERVICE_STRATEGY } from './kinds/service.ts';
+import { CONFIG_MAP_STRATEGY, CRD_STRATEGY, EVENT_STRATEGY, INGRESS_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
+import type { Strategy } from './strategy.ts';
+
+const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  '/Namespace': NAMESPACE_STRATEGY,
+  '/Node': NODE_STRATEGY,
+  '/Pod': POD_STRATEGY,
+  '/Service': SERVICE_STRATEGY,
+  '/Endpoints': { names: 'subdomain' },
+  '/Secret': SECRET_STRATEGY,
+  '/ConfigMap': CONFIG_MAP_STRATEGY,
+  '/Event': EVENT_STRATEGY,
+  'apps/Deployment': DEPLOYMENT_STRATEGY,
+  'apps/ReplicaSet': REPLICA_SET_STRATEGY,
+  'networking.k8s.io/Ingress': INGRESS_STRATEGY,
+  'networking.k8s.io/IngressClass': { generation: true },
+  'discovery.k8s.io/EndpointSlice': { generation: true },
+  'admissionregistration.k8s.io/MutatingWebhookConfiguration': { generation: true },
+  'admissionregistration.k8s.io/ValidatingWebhookConfiguration': { generation: true },
+  'apiextensions.k8s.io/CustomResourceDefinition': CRD_STRATEGY,
+};
+const PLAIN: Strategy = {};
+const CUSTOM: Strategy = { generation: true };
+
+/** What a resource does beyond its schema. */
+export function strategyOf(resource: Resource): Strategy {
+  if (resource.custom) return CUSTOM;
+  const key = `${resource.group}/${resource.kind}`;
+  return Object.hasOwn(STRATEGIES, key) ? STRATEGIES[key]! : PLAIN;
+}
