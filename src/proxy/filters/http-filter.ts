@@ -1,6 +1,7 @@
 import type { PeerMetadata, ResponseFlag } from '../../telemetry/traffic-record.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { HttpStats } from '../stats.ts';
 import type { RouteEntry } from '../route/route-table.ts';
 
 /** A reply made by the proxy itself. Becomes bytes in `hcm/local-reply.ts` only. */
@@ -21,6 +22,8 @@ export const CONTINUE: FilterVerdict = { kind: 'continue' };
 
 /** What filters see of a request beside its head. */
 export interface FilterContext {
+  /** Also while the response passes. */
+  readonly request: RequestHead;
   /** Undefined: nothing matched; the router will answer 404. */
   readonly route: RouteEntry | undefined;
   readonly direction: 'inbound' | 'outbound' | 'gateway';
@@ -33,9 +36,11 @@ export interface FilterContext {
   /** The other side's workload; set by peer metadata. */
   peer: PeerMetadata | undefined;
   addFlag(flag: ResponseFlag): void;
+  /** `http.<stat_prefix>.` counters. */
+  readonly stats: HttpStats;
 }
 
-/** One HTTP filter for the time of one request. */
+/** One HTTP filter with its config. Shared by all requests: what belongs to a request is in the context. */
 export interface HttpFilter {
   onRequest?(head: RequestHead, context: FilterContext): FilterVerdict;
   onResponse?(head: ResponseHead, context: FilterContext): void;

@@ -1,3 +1,4 @@
+import { beginBatch, endBatch } from '../io/batch.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { latin1 } from '../io/latin1.ts';
 import { ChunkDecoder } from './chunked.ts';
@@ -50,7 +51,6 @@ export class H1ServerConnection implements ConnectionSink {
   private requests = 0;
   private draining = false;
   private peerEnded = false;
-  private running = false;
   private idleTimer: NodeJS.Timeout | undefined;
   private headTimer: NodeJS.Timeout | undefined;
 
@@ -84,7 +84,6 @@ export class H1ServerConnection implements ConnectionSink {
 
   private run(buffer: Buffer, start: number, end: number): void {
     let at = start;
-    this.running = true;
     while (at < end && this.state !== 'closed') {
       if (this.state === 'head') at = this.readHead(buffer, at, end);
       else if (this.state === 'complete') {
@@ -94,7 +93,6 @@ export class H1ServerConnection implements ConnectionSink {
         at = end;
       } else at = this.readBody(buffer, at, end);
     }
-    this.running = false;
   }
 
   private readHead(buffer: Buffer, at: number, end: number): number {
@@ -135,7 +133,13 @@ export class H1ServerConnection implements ConnectionSink {
       protocol: offsets.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
       headers: this.headers,
     };
-    const upgrade = offsets.wantsUpgrade && offsets.upgradeRow >= 0 ? (this.headers.get('upgrade') ?? '').toLowerCase() : undefined;
+    let upgrade = offsets.wantsUpgrade && offsets.upgradeRow >= 0 ? (this.headers.get('upgrade') ?? '').toLowerCase() : undefined;
+    if (upgrade === 'h2c') {
+      // An offer that may be ignored (RFC 7540 section 3.2), as Envoy does.
+      upgrade = undefined;
+      this.headers.remove('upgrade');
+      this.headers.remove('http2-settings');
+    }
     const raw = upgrade !== undefined || method === 'CONNECT';
     this.left = Math.max(0, offsets.contentLength);
     this.bodyBytes = 0;
@@ -201,8 +205,8 @@ export class H1ServerConnection implements ConnectionSink {
     }
     this.state = 'head';
     this.armIdle();
-    if (this.waiting !== undefined && !this.running) this.runWaiting();
-    else if (this.waiting !== undefined) process.nextTick(() => this.runWaiting());
+    // Not now: whoever ended this response still reads this request's headers.
+    if (this.waiting !== undefined) process.nextTick(() => this.runWaiting());
   }
 
   private runWaiting(): void {
@@ -210,7 +214,12 @@ export class H1ServerConnection implements ConnectionSink {
     if (waiting === undefined || this.state !== 'head') return;
     this.waiting = undefined;
     this.connection.resume();
-    this.run(waiting, 0, waiting.length);
+    beginBatch();
+    try {
+      this.run(waiting, 0, waiting.length);
+    } finally {
+      endBatch();
+    }
   }
 
   /** True until the whole request was read. */

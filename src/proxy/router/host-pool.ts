@@ -14,6 +14,8 @@ export interface ReadyConnection {
   readonly localAddress: string;
   readonly peer: PeerCertificate | undefined;
   readonly localUriSan: string;
+  /** Hands the connection back without a request. */
+  release(): void;
   start(head: RequestHead, upgrade: string | undefined, end: boolean, receiver: ResponseReceiver): ClientStream;
 }
 
@@ -173,14 +175,14 @@ export class HostPool {
       stats.counters.upstream_cx_http1_total++;
       const h1 = new H1ClientConnection(connection, { onIdle: () => this.becameIdle(member), onClosed: () => this.forget(member) });
       member.h1 = h1;
-      member.ready = { ...facts, start: (head, upgrade, end, receiver) => h1.start(head, upgrade, end, receiver) };
+      member.ready = { ...facts, release: () => this.becameIdle(member), start: (head, upgrade, end, receiver) => h1.start(head, upgrade, end, receiver) };
       this.becameIdle(member);
       return;
     }
     stats.counters.upstream_cx_http2_total++;
     const h2 = new H2ClientConnection(connection as SocketConnection, () => this.forget(member), () => this.armIdle(member));
     member.h2 = h2;
-    member.ready = { ...facts, start: (head, _upgrade, end, receiver) => h2.start(head, end, receiver) };
+    member.ready = { ...facts, release: () => {}, start: (head, _upgrade, end, receiver) => h2.start(head, end, receiver) };
     this.serveWaiters(member);
   }
 

@@ -1,0 +1,395 @@
+import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { HcmRuntime, Span } from '../config/runtime.ts';
+import type { ProxyEnvironment } from '../environment.ts';
+import { CONTINUE } from '../filters/http-filter.ts';
+import type { FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
+import { FieldHeaders } from '../http/field-headers.ts';
+import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
+import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts';
+import { chooseCluster } from '../route/choose-cluster.ts';
+import { applyHeaderMutations } from '../route/header-mutations.ts';
+import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
+import { Router } from '../router/router.ts';
+import type { RouterOwner } from '../router/router.ts';
+import type { HttpStats } from '../stats.ts';
+import type { FilterChain } from './filter-chain.ts';
+import { isGrpc, localResponse } from './local-reply.ts';
+import type { HttpConnectionInfo } from './connection-info.ts';
+import { refuseRequest } from './request-check.ts';
+import { receiveRequestHeaders } from './request-headers.ts';
+import type { RequestSource } from './request-headers.ts';
+import { finishResponseHeaders } from './response-headers.ts';
+import { StreamTimers } from './stream-timers.ts';
+import { recordOf } from './stream-record.ts';
+
+/** What the streams of one connection manager share. */
+export interface HcmEnvironment {
+  readonly proxy: ProxyEnvironment;
+  readonly hcm: HcmRuntime;
+  readonly chain: FilterChain;
+  readonly stats: HttpStats;
+}
+
+/**
+ * One request from its head to its record: checks and header rules, route, filters, router, response. The way is {@link start} → runFilters → dispatch
+ * → onHead/onLocalReply → finish, read from top to bottom.
+ */
+export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
+  readonly startMs = Date.now();
+  readonly startedAt = performance.now();
+  readonly flags: ResponseFlag[] = [];
+  readonly request: RequestHead;
+  readonly grpc: boolean;
+  source: RequestSource;
+  route: RouteEntry | undefined;
+  choice: ClusterChoice | undefined;
+  router: Router | undefined;
+  response: ResponseHead | undefined;
+  trailers: HeaderMap | undefined;
+  localBody: string | undefined;
+  details = 'via_upstream';
+  bytesReceived = 0;
+  bytesSent = 0;
+  requestEndedAt = 0;
+  /** Name of the cluster the request was meant for, even when it does not exist. */
+  clusterName = '';
+  /** As the client sent it; rewrites change the head. */
+  readonly originalPath: string;
+  upstreamAlpn: readonly string[] | undefined;
+  peer: PeerMetadata | undefined;
+  private filters: readonly HttpFilter[] = [];
+  private cancelWait: (() => void) | undefined;
+  private early: Buffer[] = [];
+  private requestEnded: boolean;
+  private requestTrailers: HeaderMap | undefined;
+  private over = false;
+  private span: Span | undefined;
+  private requestId: string | undefined;
+  private readonly timers: StreamTimers;
+
+  constructor(
+    readonly environment: HcmEnvironment,
+    readonly info: HttpConnectionInfo,
+    readonly stream: ServerStream,
+    end: boolean,
+  ) {
+    this.request = stream.head;
+    this.originalPath = stream.head.path;
+    this.requestEnded = end;
+    this.grpc = isGrpc(stream.head);
+    this.source = { ip: info.connection.remoteAddress, address: info.remoteAddress };
+    const { stats } = environment;
+    stats.counters.downstream_rq_total++;
+    stats.gauges.downstream_rq_active++;
+    if (stream.head.protocol === 'HTTP/2') stats.counters.downstream_rq_http2_total++;
+    else stats.counters.downstream_rq_http1_total++;
+    this.timers = new StreamTimers(environment.hcm, (reply) => this.onTimeout(reply));
+    if (end) this.requestEndedAt = this.startedAt;
+    else this.timers.start();
+  }
+
+  get direction(): TrafficRecord['direction'] {
+    return this.environment.hcm.direction;
+  }
+
+  get node(): ProxyEnvironment['node'] {
+    return this.environment.proxy.node;
+  }
+
+  get sourceIp(): string {
+    return this.source.ip;
+  }
+
+  get downstreamProtocol(): RequestHead['protocol'] {
+    return this.request.protocol;
+  }
+
+  get random(): () => number {
+    return this.environment.proxy.random;
+  }
+
+  get stats(): HttpStats {
+    return this.environment.stats;
+  }
+
+  addFlag(flag: ResponseFlag): void {
+    if (!this.flags.includes(flag)) this.flags.push(flag);
+  }
+
+  start(): void {
+    const { request, stream } = this;
+    const { hcm, proxy } = this.environment;
+    const refusal = refuseRequest(request, hcm);
+    if (refusal !== undefined) {
+      if (refusal.status === 426) stream.closeAfterResponse();
+      this.onLocalReply(refusal);
+      return;
+    }
+    this.source = receiveRequestHeaders(request, hcm, this.info.connection);
+    this.requestId = request.headers.get('x-request-id');
+    if (!hcm.proxy100Continue && request.headers.get('expect')?.toLowerCase() === '100-continue') {
+      request.headers.remove('expect');
+      stream.sendInformational({ status: 100, headers: new FieldHeaders() });
+    }
+    const secure = this.info.connection.tls !== undefined;
+    const lookup = hcm.routes()?.lookup(request, { secure, random: proxy.random() }) ?? { kind: 'none' as const };
+    if (lookup.kind === 'tls-redirect') {
+      this.onLocalReply({ status: 301, body: '', details: 'direct_response', headers: [['location', `https://${request.authority}${request.path}`]] });
+      return;
+    }
+    if (lookup.kind === 'found') this.route = lookup.route;
+    const action = this.route?.action;
+    if (stream.upgrade !== undefined && !(action?.kind === 'forward' && action.upgrades.has(stream.upgrade)) && !hcm.upgrades.has(stream.upgrade)) {
+      this.stats.counters.downstream_rq_ws_on_non_ws_route++;
+      this.onLocalReply({ status: 403, body: '', details: 'upgrade_failed' });
+      return;
+    }
+    if (action?.kind === 'forward') this.choice = chooseCluster(action, request, proxy.random());
+    this.startSpan();
+    this.filters = this.environment.chain.filters(this.route, this.choice);
+    this.runFilters(0);
+  }
+
+  private startSpan(): void {
+    const { tracer } = this.environment.hcm;
+    if (tracer === undefined) return;
+    this.span = tracer.start(this.request, { direction: this.direction, startMs: this.startMs, requestId: this.requestId ?? '', sourceAddress: this.source.address });
+    const override = this.direction === 'inbound' ? this.request.headers.get('x-envoy-decorator-operation') : undefined;
+    if (override !== undefined) {
+      this.request.headers.remove('x-envoy-decorator-operation');
+      this.span?.setOperation(override);
+    } else if (this.route !== undefined && this.route.decorator !== '') {
+      this.span?.setOperation(this.route.decorator);
+      if (this.direction !== 'inbound') this.request.headers.set('x-envoy-decorator-operation', this.route.decorator);
+    }
+  }
+
+  private runFilters(from: number): void {
+    for (let index = from; index < this.filters.length; index++) {
+      const verdict = this.filters[index]!.onRequest?.(this.request, this) ?? CONTINUE;
+      if (!this.obey(verdict, index)) return;
+    }
+    this.dispatch();
+  }
+
+  /** True: go on with the next filter now. */
+  private obey(verdict: FilterVerdict, index: number): boolean {
+    if (verdict.kind === 'continue') return true;
+    if (verdict.kind === 'reply') {
+      this.onLocalReply(verdict.reply);
+      return false;
+    }
+    this.cancelWait = verdict.start((later) => {
+      this.cancelWait = undefined;
+      if (!this.over && this.obey(later, index)) this.runFilters(index + 1);
+    });
+    return false;
+  }
+
+  private dispatch(): void {
+    const { route, request, choice } = this;
+    if (route === undefined) {
+      this.stats.counters.no_route++;
+      this.onLocalReply({ status: 404, body: '', details: 'route_not_found', flag: 'NR' });
+      return;
+    }
+    const { action } = route;
+    if (action.kind === 'redirect') {
+      this.stats.counters.rq_redirect++;
+      this.replyByRoute({ status: action.status, body: '', details: 'direct_response', headers: [['location', action.location(request)]] });
+    } else if (action.kind === 'direct') {
+      this.stats.counters.rq_direct_response++;
+      this.replyByRoute({ status: action.status, body: action.body, details: 'direct_response' });
+    } else if (action.kind === 'non-forwarding' || choice === undefined) this.onLocalReply({ status: 404, body: '', details: 'route_not_found', flag: 'NR' });
+    else {
+      this.clusterName = choice.cluster;
+      const cluster = this.environment.proxy.clusters().get(choice.cluster);
+      if (cluster === undefined) {
+        this.stats.counters.no_cluster++;
+        this.onLocalReply({ status: action.clusterNotFoundStatus, body: '', details: 'cluster_not_found', flag: 'NC' });
+        return;
+      }
+      const { span } = this;
+      this.router = new Router(this.environment.proxy, this, {
+        head: request,
+        entry: route,
+        action,
+        choice,
+        cluster,
+        upgrade: this.stream.upgrade,
+        grpc: this.grpc,
+        sourceIp: this.source.ip,
+        originalDestination: this.info.originalDestination,
+        upstreamAlpn: this.upstreamAlpn,
+        inject: span === undefined ? undefined : (head) => span.inject(head),
+        known: route.request.length > 0 || choice.request !== undefined ? recordOf(this) : {},
+      });
+      this.startRouter(this.router);
+    }
+  }
+
+  private startRouter(router: Router): void {
+    router.start(this.requestEnded && this.early.length === 0 && this.requestTrailers === undefined);
+    for (const chunk of this.early.splice(0)) router.onRequestBody(chunk, 0, chunk.length);
+    if (this.over) return;
+    if (this.requestEnded) router.onRequestEnd(this.requestTrailers);
+    else this.stream.resumeBody();
+  }
+
+  // The request, as the codec reads it.
+
+  onBody(buffer: Buffer, start: number, end: number): void {
+    this.bytesReceived += end - start;
+    if (this.over) return;
+    this.timers.activity();
+    if (this.router !== undefined) this.router.onRequestBody(buffer, start, end);
+    else {
+      this.early.push(Buffer.from(buffer.subarray(start, end)));
+      this.stream.pauseBody();
+    }
+  }
+
+  onEnd(trailers: HeaderMap | undefined): void {
+    this.requestEnded = true;
+    this.requestEndedAt = performance.now();
+    this.requestTrailers = trailers;
+    if (this.over) return;
+    this.timers.requestComplete();
+    this.router?.onRequestEnd(trailers);
+  }
+
+  onReset(reason: ResetReason, detail: string): void {
+    if (this.over) return;
+    if (reason === 'protocol error') {
+      this.addFlag('DPE');
+      if (this.response === undefined) {
+        this.stream.closeAfterResponse();
+        this.onLocalReply({ status: 400, body: 'Bad Request', details: detail === '' ? 'http1.codec_error' : detail });
+        return;
+      }
+    } else {
+      this.addFlag('DC');
+      this.details = 'downstream_remote_disconnect';
+    }
+    this.stats.counters.downstream_rq_rx_reset++;
+    this.finish();
+  }
+
+  onDrain(): void {
+    this.router?.onDownstreamDrain();
+  }
+
+  pauseRequest(): void {
+    this.stream.pauseBody();
+  }
+
+  resumeRequest(): void {
+    if (!this.requestEnded) this.stream.resumeBody();
+  }
+
+  // The response, from the router or from ourselves.
+
+  onInformational(head: ResponseHead): void {
+    if (!this.over && this.response === undefined) this.stream.sendInformational(head);
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    if (this.over) return;
+    const { route, choice, router } = this;
+    if (choice?.response !== undefined) applyHeaderMutations({ headers: head.headers }, choice.response, recordOf(this));
+    if (route !== undefined && route.response.length > 0) for (const mutations of route.response) applyHeaderMutations({ headers: head.headers }, mutations, recordOf(this));
+    if (router?.setCookie !== undefined) head.headers.append('set-cookie', router.setCookie);
+    if (route?.attemptCount.response === true && router !== undefined) head.headers.set('x-envoy-attempt-count', String(router.attempts));
+    this.peer ??= this.direction === 'inbound' ? undefined : router?.host?.workload;
+    this.sendHead(head, end);
+  }
+
+  private sendHead(head: ResponseHead, end: boolean): void {
+    this.response = head;
+    for (let index = this.filters.length - 1; index >= 0; index--) this.filters[index]!.onResponse?.(head, this);
+    finishResponseHeaders(head, this.environment.hcm, this.requestId);
+    this.stats.response(head.status);
+    this.timers.activity();
+    this.stream.sendHead(head, end);
+    if (end) this.finish();
+  }
+
+  /** The router's callback and our own: see {@link onBody} for the request's direction. */
+  onResponseBody(buffer: Buffer, start: number, end: number): void {
+    if (this.over) return;
+    this.bytesSent += end - start;
+    this.timers.activity();
+    if (!this.stream.sendBody(buffer, start, end)) this.router?.pauseResponse();
+  }
+
+  onResponseEnd(trailers: HeaderMap | undefined): void {
+    if (this.over) return;
+    this.trailers = trailers;
+    this.stream.sendEnd(trailers);
+    this.finish();
+  }
+
+  onAbort(flag: ResponseFlag, details: string): void {
+    if (this.over) return;
+    this.addFlag(flag);
+    this.details = details;
+    this.stats.counters.rq_reset_after_downstream_response_started++;
+    this.stream.reset();
+    this.finish();
+  }
+
+  /** Redirects and direct responses get the route's response headers; replies about failures do not, as with Envoy. */
+  private replyByRoute(reply: LocalReply): void {
+    this.reply(reply, true);
+  }
+
+  onLocalReply(reply: LocalReply): void {
+    this.reply(reply, false);
+  }
+
+  private reply(reply: LocalReply, byRoute: boolean): void {
+    if (this.over) return;
+    if (this.response !== undefined) {
+      this.onAbort(reply.flag ?? 'LR', reply.details);
+      return;
+    }
+    if (reply.flag !== undefined) this.addFlag(reply.flag);
+    this.details = reply.details;
+    this.localBody = reply.body;
+    const { head, body } = localResponse(reply, this.request);
+    if (byRoute && this.route !== undefined) for (const mutations of this.route.response) applyHeaderMutations({ headers: head.headers }, mutations, recordOf(this));
+    if (body === undefined) {
+      this.sendHead(head, true);
+      return;
+    }
+    this.sendHead(head, false);
+    this.onResponseBody(body, 0, body.length);
+    this.onResponseEnd(undefined);
+  }
+
+  private onTimeout(reply: LocalReply): void {
+    if (this.over) return;
+    this.stats.counters.downstream_rq_timeout++;
+    if (this.response !== undefined) this.onAbort(reply.flag ?? 'UT', reply.details);
+    else {
+      if (!this.requestEnded) this.stream.closeAfterResponse();
+      this.onLocalReply(this.requestEnded && reply.status === 408 ? { ...reply, status: 504 } : reply);
+    }
+  }
+
+  /** Ends everything that still runs for this request and records it. */
+  private finish(): void {
+    if (this.over) return;
+    this.over = true;
+    this.timers.stop();
+    this.cancelWait?.();
+    this.cancelWait = undefined;
+    this.early = [];
+    this.router?.cancel();
+    this.stats.gauges.downstream_rq_active--;
+    this.stats.counters.downstream_rq_completed++;
+    const record = recordOf(this);
+    this.span?.finish(record);
+    this.environment.hcm.record(record);
+  }
+}

@@ -1,0 +1,32 @@
+import type { HcmRuntime } from '../config/runtime.ts';
+import type { HeaderMap } from '../http/message.ts';
+import type { TlsFacts } from '../io/connection.ts';
+
+const HEADER = 'x-forwarded-client-cert';
+
+/** Sets, appends or removes x-forwarded-client-cert as the mode says. @see Envoy ConnectionManagerUtility::mutateXfccRequestHeader */
+export function applyXfcc(headers: HeaderMap, mode: HcmRuntime['xfcc'], details: HcmRuntime['xfccDetails'], tls: TlsFacts | undefined): void {
+  if (mode === 'ALWAYS_FORWARD_ONLY') return;
+  const mutual = tls?.peer !== undefined;
+  if (mode === 'SANITIZE' || !mutual) {
+    headers.remove(HEADER);
+    return;
+  }
+  if (mode === 'FORWARD_ONLY') return;
+  const element = elementOf(tls, details);
+  const before = mode === 'APPEND_FORWARD' ? headers.getAll(HEADER) : [];
+  headers.set(HEADER, [...before, element].join(','));
+}
+
+function elementOf(tls: TlsFacts, details: HcmRuntime['xfccDetails']): string {
+  const peer = tls.peer!;
+  const parts: string[] = [];
+  if (tls.localUriSan !== '') parts.push(`By=${tls.localUriSan}`);
+  parts.push(`Hash=${peer.sha256}`);
+  if (details.cert) parts.push(`Cert="${encodeURIComponent(peer.pem())}"`);
+  if (details.subject) parts.push(`Subject="${peer.subject.replaceAll('"', '\\"')}"`);
+  // A certificate without URI SAN still shows the key, so that readers see that it was asked for.
+  if (details.uri) parts.push(...(peer.uriSans.length === 0 ? ['URI='] : peer.uriSans.map((uri) => `URI=${uri}`)));
+  if (details.dns) parts.push(...peer.dnsSans.map((dns) => `DNS=${dns}`));
+  return parts.join(';');
+}
