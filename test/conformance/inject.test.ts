@@ -40,7 +40,9 @@ function comparable(value: Json | undefined, key = ''): unknown {
   for (const [name, member] of Object.entries(value)) {
     if (member === undefined || member === null) continue;
     if (name === 'apiVersion' && key === 'fieldRef') continue;
-    if (['status', 'strategy', 'resources', 'annotations', 'labels', 'updateStrategy'].includes(name) && isObject(member) && Object.keys(member).length === 0) continue;
+    // A status of zeros is an empty one: Go writes the numbers it has no value for.
+    if (name === 'status' && isObject(member) && Object.values(member).every((count) => count === 0)) continue;
+    if (['strategy', 'resources', 'annotations', 'labels', 'updateStrategy', 'metadata'].includes(name) && isObject(member) && Object.keys(member).length === 0) continue;
     if (name === 'sidecar.istio.io/status' && typeof member === 'string') result[name] = statusSets(member);
     else if (name === 'proxy.istio.io/overrides' && typeof member === 'string') result[name] = comparable(JSON.parse(member) as Json);
     else if (name === 'value' && typeof member === 'string' && JSON_ENV.test(String(value['name']))) result[name] = JSON.parse(member);

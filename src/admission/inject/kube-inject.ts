@@ -19,7 +19,8 @@ export function kubeInject(text: string, context: InjectionContext): KubeInjectR
   const documents: string[] = [];
   for (const document of parseAllDocuments(text)) {
     errors.push(...document.errors.map((error) => error.message));
-    if (document.errors.length > 0 || document.contents === null) continue;
+    // `---` twice makes a document of nothing.
+    if (document.errors.length > 0 || document.toJS() === null) continue;
     if (!isMap(document.contents)) {
       errors.push('a document is not a Kubernetes object');
       continue;

@@ -71,7 +71,6 @@ const GRPC_BOOTSTRAP_SCRIPT = [
   '    "metadata": {',
   '      "GENERATOR": "grpc"',
   '    }',
-  '    }',
   '  }',
   "}' > /var/lib/grpc/data/bootstrap.json",
 ].join('\n');

@@ -1,0 +1,108 @@
+/** The `traffic` corpus: Istio's own expectations of where calls go, asked of our xDS. @see ../shared/conformance/README.md */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { simulate, type SimulatedCall } from '../../src/analysis/simulate.ts';
+import { parseProxyNode } from '../../src/model/proxy-node.ts';
+import { viewOf, type ProxyView } from '../../src/model/view.ts';
+import type { KubeObject } from '../../src/objects/meta.ts';
+import { resolve } from '../../src/resolve/resolve.ts';
+import { routeNamesIn, translateListeners } from '../../src/translate/listeners.ts';
+import { translateRoutes } from '../../src/translate/routes.ts';
+
+const corpus = join(process.env['MELTEMI_CONFORMANCE'] ?? join(import.meta.dirname, '../../../shared/conformance'), 'traffic');
+
+interface Case {
+  readonly name: string;
+  readonly config?: string;
+  readonly kubeConfig?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly proxy: { readonly type: string; readonly namespace: string; readonly labels: Record<string, string>; readonly ipAddresses: string[]; readonly metadata?: Record<string, string> };
+  readonly calls?: readonly { readonly name: string; readonly call: Record<string, unknown>; readonly result: Record<string, unknown>; readonly knownBug?: boolean }[];
+  readonly routeConfig?: string;
+  readonly clustersByDomain?: Readonly<Record<string, readonly string[] | null>>;
+}
+
+/** Cases that do not pass yet, with the reason. One that starts to pass fails the run, so that the list stays true. */
+const PENDING: ReadonlyMap<string, string> = new Map<string, string>([]);
+
+function readObjects(folder: string, file: string | undefined): KubeObject[] {
+  if (!file) return [];
+  return parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => document.toJS() as KubeObject | null).filter((object): object is KubeObject => object !== null);
+}
+
+function viewFor(folder: string, spec: Case): ProxyView {
+  const { snapshot } = resolve({
+    objects: [...readObjects(folder, spec.config), ...readObjects(folder, spec.kubeConfig)],
+    configDomainSuffix: '',
+  });
+  const { type, namespace, labels, ipAddresses, metadata } = spec.proxy;
+  const proxy = parseProxyNode({
+    id: `${type}~${ipAddresses[0]}~test.${namespace}~${namespace}.svc.cluster.local`,
+    metadata: { NAMESPACE: namespace, LABELS: labels, INSTANCE_IPS: ipAddresses.join(','), ...metadata },
+  });
+  if (!proxy) throw new Error('the proxy of the case has no readable id');
+  return viewOf(snapshot, proxy);
+}
+
+function clustersOf(view: ProxyView, routeConfig: string, domain: string): readonly string[] | null {
+  const hosts = translateRoutes(view, [routeConfig])[0]?.virtualHosts ?? [];
+  const host = hosts.find((candidate) => candidate.domains.includes(domain));
+  if (!host) return null;
+  const names = host.routes.flatMap((route) => {
+    if (route.action.case !== 'route') return [];
+    const specifier = route.action.value.clusterSpecifier;
+    return specifier.case === 'cluster' ? [specifier.value] : specifier.case === 'weightedClusters' ? specifier.value.clusters.map((cluster) => cluster.name) : [];
+  });
+  return [...names].sort();
+}
+
+function toCall(raw: Record<string, unknown>): SimulatedCall {
+  const { callMode, mtlsSecretConfigName, ...rest } = raw;
+  return { ...rest, inbound: callMode === 'inbound', ...(typeof mtlsSecretConfigName === 'string' && { mtlsSecretName: mtlsSecretConfigName }) } as unknown as SimulatedCall;
+}
+
+const FIELDS: Readonly<Record<string, 'listener' | 'filterChain' | 'routeConfig' | 'virtualHost' | 'cluster'>> = {
+  listenerMatched: 'listener', filterChainMatched: 'filterChain', routeConfigMatched: 'routeConfig', virtualHostMatched: 'virtualHost', clusterMatched: 'cluster',
+};
+
+function judge(folder: string, spec: Case): string[] {
+  const problems: string[] = [];
+  const view = viewFor(folder, spec);
+  if (spec.routeConfig !== undefined)
+    for (const [domain, expected] of Object.entries(spec.clustersByDomain ?? {})) {
+      const actual = clustersOf(view, spec.routeConfig, domain);
+      if (JSON.stringify(actual) !== JSON.stringify(expected)) problems.push(`${domain}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`);
+    }
+  const listeners = translateListeners(view);
+  const routes = new Map(translateRoutes(view, routeNamesIn(listeners)).map((table) => [table.name, table]));
+  for (const { name, call, result, knownBug } of spec.calls ?? []) {
+    if (knownBug) continue;
+    const actual = simulate({ listeners, routes }, toCall(call));
+    if ((actual.error ?? '') !== ((result['error'] as string | undefined) ?? '')) problems.push(`${name}: expected error "${String(result['error'] ?? '')}", got ${JSON.stringify(actual)}`);
+    for (const [field, key] of Object.entries(FIELDS))
+      if (result[field] !== undefined && result[field] !== actual[key]) problems.push(`${name}: expected ${field} ${String(result[field])}, got ${JSON.stringify(actual)}`);
+  }
+  return problems;
+}
+
+if (!existsSync(corpus)) {
+  const cases = 'all cases of the corpus';
+  console.warn(`SKIPPED: traffic conformance (${cases}): ${corpus} does not exist; set MELTEMI_CONFORMANCE`);
+  describe.skip('traffic conformance', () => it(`skipped: ${corpus} does not exist`, () => {}));
+} else {
+  describe('traffic conformance', () => {
+    const names = readdirSync(corpus).filter((name) => existsSync(join(corpus, name, 'case.json')));
+    it('has cases', () => expect(names.length).toBeGreaterThan(0));
+    for (const name of names) {
+      const folder = join(corpus, name);
+      const spec = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
+      it(name, () => {
+        const problems = judge(folder, spec);
+        if (PENDING.has(name)) expect(problems, `${name} is listed as pending (${PENDING.get(name)}) but passes: take it off the list`).not.toEqual([]);
+        else expect(problems).toEqual([]);
+      });
+    }
+  });
+}
