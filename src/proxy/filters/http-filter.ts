@@ -11,6 +11,8 @@ export interface LocalReply {
   /** `response_code_details` of the access log. */
   readonly details: string;
   readonly flag?: ResponseFlag;
+  /** For gRPC callers, instead of the status mapped from `status`. */
+  readonly grpcStatus?: number;
   readonly headers?: readonly (readonly [name: string, value: string])[];
 }
 
@@ -26,15 +28,19 @@ export interface FilterContext {
   readonly request: RequestHead;
   /** Undefined: nothing matched; the router will answer 404. */
   readonly route: RouteEntry | undefined;
+  /** Name of the cluster drawn for the request, '' when it is not forwarded. */
+  readonly destinationCluster: string;
   readonly direction: 'inbound' | 'outbound' | 'gateway';
   readonly node: ProxyNode;
   readonly sourceIp: string;
   readonly downstreamProtocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   readonly random: () => number;
-  /** ALPNs to offer upstream instead of the cluster's; set by istio.alpn. */
-  upstreamAlpn: readonly string[] | undefined;
+  /** ALPNs to offer upstream instead of the cluster's, by the protocol spoken there; set by istio.alpn. */
+  upstreamAlpn: ReadonlyMap<'http1' | 'http2', readonly string[]> | undefined;
   /** The other side's workload; set by peer metadata. */
   peer: PeerMetadata | undefined;
+  /** The caller sent its own metadata, so it understands ours. */
+  peerExchanged: boolean;
   addFlag(flag: ResponseFlag): void;
   /** `http.<stat_prefix>.` counters. */
   readonly stats: HttpStats;

@@ -55,8 +55,9 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   clusterName = '';
   /** As the client sent it; rewrites change the head. */
   readonly originalPath: string;
-  upstreamAlpn: readonly string[] | undefined;
+  upstreamAlpn: FilterContext['upstreamAlpn'];
   peer: PeerMetadata | undefined;
+  peerExchanged = false;
   private filters: readonly HttpFilter[] = [];
   private cancelWait: (() => void) | undefined;
   private early: Buffer[] = [];
@@ -94,6 +95,10 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
 
   get node(): ProxyEnvironment['node'] {
     return this.environment.proxy.node;
+  }
+
+  get destinationCluster(): string {
+    return this.choice?.cluster ?? '';
   }
 
   get sourceIp(): string {

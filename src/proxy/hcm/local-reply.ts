@@ -12,7 +12,7 @@ export function localResponse(reply: LocalReply, request: RequestHead): { readon
   const headers = new FieldHeaders();
   if (isGrpc(request)) {
     headers.append('content-type', 'application/grpc');
-    headers.append('grpc-status', String(GRPC_STATUS.get(reply.status) ?? 2));
+    headers.append('grpc-status', String(reply.grpcStatus ?? GRPC_STATUS.get(reply.status) ?? 2));
     if (reply.body !== '') headers.append('grpc-message', percentEncode(reply.body));
     for (const [name, value] of reply.headers ?? []) headers.append(name, value);
     return { head: { status: 200, headers }, body: undefined };

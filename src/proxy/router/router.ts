@@ -1,7 +1,7 @@
 import type { ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
 import type { ProxyEnvironment } from '../environment.ts';
-import type { LocalReply } from '../filters/http-filter.ts';
+import type { FilterContext, LocalReply } from '../filters/http-filter.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { ResetReason } from '../http/stream.ts';
 import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
@@ -27,7 +27,7 @@ export interface RoutedRequest {
   readonly sourceIp: string;
   /** `ip:port` the client wanted, for ORIGINAL_DST clusters. */
   readonly originalDestination: string | undefined;
-  readonly upstreamAlpn: readonly string[] | undefined;
+  readonly upstreamAlpn: FilterContext['upstreamAlpn'];
   /** Writes trace headers; called before the head leaves. */
   readonly inject: ((head: RequestHead) => void) | undefined;
   readonly known: Partial<TrafficRecord>;
@@ -162,7 +162,7 @@ export class Router implements AttemptOwner {
     const serverName = colon > head.authority.lastIndexOf(']') ? head.authority.slice(0, colon) : head.authority;
     const attempt = new UpstreamAttempt(cluster, host, this);
     this.attempt = attempt;
-    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn, serverName }, http2 ? 'http2' : 'http1'));
+    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName }, http2 ? 'http2' : 'http1'));
   }
 
   onReady(attempt: UpstreamAttempt): void {
