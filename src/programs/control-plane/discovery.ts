@@ -1,0 +1,136 @@
+/** Connects the mesh to its proxies: engine → generator → ADS. */
+import type { Clock } from '../../base/clock.ts';
+import { createLogger } from '../../base/log.ts';
+import { parseProxyNode, type ProxyNode } from '../../model/proxy-node.ts';
+import { dependsOnService } from '../../model/view.ts';
+import { createAdsServer, type AdsServer, type AdsServerOptions } from '../../xds/server/ads-server.ts';
+import type { AdsEvent, ConnectedClient } from '../../xds/server/connection.ts';
+import { shortTypeName, type NodeInfo } from '../../xds/wire.ts';
+import type { ControlPlaneMetrics } from './metrics.ts';
+import type { MeshEngine, MeshUpdate } from './mesh-engine.ts';
+import { ResourceGenerator, type ProxyResources } from './resource-generator.ts';
+
+const log = createLogger('ads');
+
+/** What is kept for a connected proxy between pushes. */
+interface ProxyState {
+  readonly node: ProxyNode;
+  last: ProxyResources | undefined;
+  lastVersion: string;
+  /** First change behind a push this proxy has not finished. */
+  pushSinceMs: number | undefined;
+}
+
+export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' | 'certificates'> {
+  readonly engine: () => MeshEngine;
+  readonly metrics: ControlPlaneMetrics;
+  readonly clock: Clock;
+  /** Also proxies that did not prove who they are may have gateways' keys: for a control plane that serves one machine's loopback only. */
+  readonly trustEverybody: boolean;
+}
+
+export interface Discovery {
+  readonly server: AdsServer;
+  /** Tells every proxy that the update concerns. */
+  publish(update: MeshUpdate): void;
+  /** What a connected proxy may have now; undefined before its first push. */
+  resourcesOf(client: ConnectedClient): ProxyResources | undefined;
+  /** Sends everything that changed to everybody again. */
+  pushAll(): void;
+}
+
+/** Makes the server; it listens when told to. */
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  const { metrics, clock } = options;
+  const states = new WeakMap<ConnectedClient, ProxyState>();
+  const generator = new ResourceGenerator({ onFailure: (failure) => metrics.internalErrors.labels({ type: shortTypeName(failure.typeUrl) }).inc() });
+  let fastPath: { readonly version: string; readonly base: string } | undefined;
+  let previousVersion = '';
+
+  const stateOf = (client: ConnectedClient): ProxyState => {
+    let state = states.get(client);
+    if (!state) {
+      const node = parseProxyNode(client.node);
+      if (!node) throw new Error(`node id ${client.node.id} is not type~ip~name.namespace~domain`);
+      states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined }));
+    }
+    return state;
+  };
+  const viewFor = (client: ConnectedClient) => {
+    const engine = options.engine();
+    const state = stateOf(client);
+    const { snapshot, version } = engine;
+    if (state.lastVersion !== version || !state.last) {
+      // Only the update right after the one this proxy has can be told as endpoints alone.
+      const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
+      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last);
+      state.lastVersion = version;
+    }
+    return state.last.resources;
+  };
+
+  const server = createAdsServer({
+    viewFor,
+    checkNode: (node: NodeInfo) => (parseProxyNode(node) ? undefined : `node id ${node.id} is not <sidecar|router>~<ip>~<pod>.<namespace>~<domain>`),
+    authenticate: options.authenticate,
+    ...(options.certificates && { certificates: options.certificates }),
+    now: () => clock.now(),
+    onEvent: (event) => record(event, metrics, states, clock),
+  });
+  return {
+    server,
+    publish(update) {
+      generator.nextGeneration();
+      fastPath = update.endpointsOf && { version: update.version, base: previousVersion };
+      previousVersion = update.version;
+      const concerned = (client: ConnectedClient) => {
+        const state = states.get(client);
+        const services = update.endpointsOf;
+        const concerns = !services || !state?.last || [...services].some((key) => dependsOnService(state.last!.view, key));
+        if (state && concerns) state.pushSinceMs = update.sinceMs;
+        // A proxy that the endpoints do not concern is up to date without being told.
+        else if (state && state.lastVersion === fastPath?.base) state.lastVersion = update.version;
+        return concerns;
+      };
+      server.push(concerned);
+    },
+    resourcesOf: (client) => states.get(client)?.last,
+    pushAll: () => server.push(),
+  };
+}
+
+function record(event: AdsEvent, metrics: ControlPlaneMetrics, states: WeakMap<ConnectedClient, ProxyState>, clock: Clock): void {
+  switch (event.kind) {
+    case 'connected':
+      return log.info('new connection', { node: event.client.connectionId, mode: event.client.mode, peer: event.client.peerAddress });
+    case 'disconnected':
+      return log.info('connection terminated', { node: event.client.connectionId });
+    case 'responded': {
+      const type = shortTypeName(event.typeUrl);
+      metrics.pushes.labels({ type: type.toLowerCase() }).inc();
+      metrics.configSizeBytes.labels({ type: event.typeUrl }).observe(event.bytes);
+      const fields = { node: event.client.connectionId, resources: event.resourceCount, removed: event.removedCount, bytes: event.bytes };
+      return log.info(`${type}: PUSH`, fields);
+    }
+    case 'acked': {
+      const state = states.get(event.client);
+      if (state?.pushSinceMs === undefined || event.client.status().some((row) => row.status === 'STALE')) return;
+      metrics.convergenceTime.observe((clock.now() - state.pushSinceMs) / 1000);
+      state.pushSinceMs = undefined;
+      return;
+    }
+    case 'nacked': {
+      const type = shortTypeName(event.typeUrl);
+      metrics.rejects.inc();
+      metrics.rejectOf(type)?.labels({ node: event.client.node.id, err: 'INVALID_ARGUMENT' }).inc();
+      return log.warn(`${type}: ACK ERROR`, { node: event.client.connectionId, error: event.message });
+    }
+    case 'expired-nonce':
+      return metrics.expiredNonces.labels({ type: event.typeUrl }).inc();
+    case 'view-failed':
+      metrics.internalErrors.labels({ type: '' }).inc();
+      return log.error('a proxy could not be given its configuration; it keeps what it has', { node: event.client.connectionId, error: event.error instanceof Error ? (event.error.stack ?? event.error.message) : String(event.error) });
+    case 'refused':
+      return log.warn('connection refused', { peer: event.peerAddress, reason: event.message });
+  }
+}

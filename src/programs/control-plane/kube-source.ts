@@ -1,0 +1,62 @@
+/** Objects of an API server, kept current by informers. */
+import { createLogger } from '../../base/log.ts';
+import type { KubeClient } from '../../kube/client/client.ts';
+import { createInformer, type Informer } from '../../kube/client/informer.ts';
+import type { ResourceType } from '../../objects/kind.ts';
+import type { KubeObject } from '../../objects/meta.ts';
+import {
+  CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, GATEWAY, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, SECRET, SERVICE, SERVICE_ENTRY, SIDECAR, VIRTUAL_SERVICE, WORKLOAD_ENTRY,
+} from '../../objects/resource-types.ts';
+import type { ObjectChange, ObjectSource } from './object-source.ts';
+import { meansTheSame, trimObject } from './trim-object.ts';
+
+const log = createLogger('kube');
+
+/** Everything `resolve` reads. */
+const WATCHED: readonly ResourceType[] = [NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, SECRET, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY, PEER_AUTHENTICATION];
+
+/** After this long a kind that cannot be listed (its CRD is missing) no longer holds up the start. */
+const SYNC_TIMEOUT_MS = 15_000;
+
+export interface KubeSourceOptions {
+  readonly client: KubeClient;
+  /** Namespace of istiod and its ConfigMap `istio`. */
+  readonly systemNamespace: string;
+  /** Name of the mesh ConfigMap: `istio`, or `istio-<revision>`. */
+  readonly meshConfigMap: string;
+  readonly signal: AbortSignal;
+}
+
+/** Starts the informers. */
+export function createKubeSource(options: KubeSourceOptions): ObjectSource {
+  const { client, signal } = options;
+  const listeners: ((change: ObjectChange) => void)[] = [];
+  const tell = (change: ObjectChange) => listeners.forEach((listener) => listener(change));
+  const informers = WATCHED.map((type) => createInformer<KubeObject>(client, type, { signal, transform: trimObject }));
+  const mesh = createInformer<KubeObject>(client, CONFIG_MAP, { signal, namespace: options.systemNamespace, fieldSelector: `metadata.name=${options.meshConfigMap}` });
+  for (const informer of [...informers, mesh])
+    informer.onEvent((event) => {
+      if (event.type !== 'updated' || !meansTheSame(event.old, event.object)) tell({ type: event.type, object: event.object });
+    });
+  const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
+  return {
+    synced: allSynced([...informers, mesh]),
+    *objects() {
+      for (const informer of informers) yield* informer.items().values();
+    },
+    slicesOf: (namespace, service) => [...slices.items().values()].filter((slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service),
+    meshConfigText() {
+      const map = mesh.items().get(`${options.systemNamespace}/${options.meshConfigMap}`) as (KubeObject & { readonly data?: Readonly<Record<string, string>> }) | undefined;
+      return map?.data?.['mesh'];
+    },
+    onChange: (listener) => void listeners.push(listener),
+  };
+}
+
+async function allSynced(informers: readonly Informer<KubeObject>[]): Promise<void> {
+  const missing = new Set(['mesh config', ...WATCHED.map((type) => type.plural)]);
+  const names = [...WATCHED.map((type) => type.plural), 'mesh config'];
+  const all = Promise.all(informers.map((informer, index) => informer.synced.then(() => missing.delete(names[index]!)))).then(() => true);
+  const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), SYNC_TIMEOUT_MS).unref());
+  if (!(await Promise.race([all, timeout]))) log.warn('starting without kinds that cannot be listed', { kinds: [...missing].join(',') });
+}

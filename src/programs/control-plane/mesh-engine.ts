@@ -1,0 +1,174 @@
+/** Objects in, snapshots out: debounced rebuilding, and the fast path for endpoints. */
+import { parse } from 'yaml';
+import type { Clock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import type { Issue } from '../../base/issue.ts';
+import { createLogger } from '../../base/log.ts';
+import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
+import type { KubeObject } from '../../objects/meta.ts';
+import { resolve, resolveEndpoints } from '../../resolve/resolve.ts';
+import { Debounce } from './debounce.ts';
+import type { ObjectChange, ObjectSource } from './object-source.ts';
+
+const log = createLogger('model');
+
+/** Istio's debounce (`PILOT_DEBOUNCE_AFTER`, `PILOT_DEBOUNCE_MAX`). */
+const QUIET_MS = 100;
+const MAX_MS = 10_000;
+/** Endpoint changes wait only for their neighbours in the same burst. */
+const ENDPOINT_QUIET_MS = 10;
+const ENDPOINT_MAX_MS = 50;
+
+/** A new state of the mesh that proxies may have to hear of. */
+export interface MeshUpdate {
+  readonly snapshot: MeshSnapshot;
+  readonly version: string;
+  /** Undefined: anything may have changed. Else only endpoints of these services (`namespace/hostname`) did. */
+  readonly endpointsOf: ReadonlySet<string> | undefined;
+  /** When the first change behind this update arrived, epoch ms. */
+  readonly sinceMs: number;
+  readonly changeCount: number;
+  /** Time `resolve` took; 0 on the fast path. */
+  readonly resolveMs: number;
+}
+
+export interface MeshEngineOptions {
+  readonly source: ObjectSource;
+  readonly domainSuffix: string;
+  readonly clusterId: string;
+  readonly rootNamespace: string;
+  readonly clock: Clock;
+  readonly onUpdate: (update: MeshUpdate) => void;
+  /** Called for every change, before debouncing. */
+  readonly onChange?: (change: ObjectChange) => void;
+}
+
+export class MeshEngine {
+  private current: MeshSnapshot | undefined;
+  private currentVersion = '';
+  private currentIssues: readonly Issue[] = [];
+  private updateNumber = 0;
+  private readonly full: Debounce;
+  private readonly fast: Debounce;
+  private readonly changedServices = new Set<string>();
+  private meshConfigText: string | undefined;
+  private meshConfigValue: unknown;
+
+  constructor(private readonly options: MeshEngineOptions) {
+    const { clock } = options;
+    this.full = new Debounce({ clock, quietMs: QUIET_MS, maxMs: MAX_MS, act: (sinceMs, count) => this.rebuild(sinceMs, count) });
+    this.fast = new Debounce({ clock, quietMs: ENDPOINT_QUIET_MS, maxMs: ENDPOINT_MAX_MS, act: (sinceMs, count) => this.updateEndpoints(sinceMs, count) });
+  }
+
+  /** Resolves when the first snapshot is there. */
+  async start(): Promise<void> {
+    const { source, clock } = this.options;
+    await source.synced;
+    source.onChange((change) => this.changed(change));
+    this.rebuild(clock.now(), 0);
+  }
+
+  /** Throws before {@link start} has resolved. */
+  get snapshot(): MeshSnapshot {
+    if (!this.current) throw new Error('the mesh is not resolved yet');
+    return this.current;
+  }
+
+  get ready(): boolean {
+    return this.current !== undefined;
+  }
+
+  get version(): string {
+    return this.currentVersion;
+  }
+
+  /** What is wrong with the objects of the present snapshot. */
+  get issues(): readonly Issue[] {
+    return this.currentIssues;
+  }
+
+  private changed(change: ObjectChange): void {
+    this.options.onChange?.(change);
+    const service = change.object.kind === 'EndpointSlice' ? change.object.metadata.labels?.['kubernetes.io/service-name'] : undefined;
+    // While a rebuild waits, the fast path could name endpoints whose pods the snapshot does not know yet.
+    if (service === undefined || this.full.pending) return this.full.trigger();
+    this.changedServices.add(`${change.object.metadata.namespace ?? ''}/${service}`);
+    this.fast.trigger();
+  }
+
+  private rebuild(sinceMs: number, changeCount: number): void {
+    const { source, clock, domainSuffix, clusterId, rootNamespace } = this.options;
+    this.changedServices.clear();
+    const startMs = clock.now();
+    try {
+      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace });
+      this.tellNewIssues(issues);
+      this.currentIssues = issues;
+      this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
+    } catch (error) {
+      // A bug of ours must not take the mesh down: proxies keep what they have.
+      log.error('the mesh could not be resolved; the last snapshot stays', { error: error instanceof Error ? (error.stack ?? error.message) : messageOf(error) });
+    }
+  }
+
+  private updateEndpoints(sinceMs: number, changeCount: number): void {
+    const names = [...this.changedServices];
+    this.changedServices.clear();
+    if (!this.current || names.length === 0) return;
+    let snapshot = this.current;
+    const keys = new Set<string>();
+    let onlyEndpoints = true;
+    for (const name of names) {
+      const [namespace = '', service = ''] = name.split('/');
+      const slices = this.options.source.slicesOf(namespace, service);
+      const resolved = resolveEndpoints(snapshot, namespace, service, slices);
+      if (!resolved || !knowsPods(snapshot, slices)) return this.full.trigger();
+      const next = withEndpoints(snapshot, resolved.service.key, resolved.endpoints);
+      onlyEndpoints &&= endpointTraits(snapshot, resolved.service) === endpointTraits(next, resolved.service);
+      snapshot = next;
+      keys.add(resolved.service.key);
+    }
+    this.publish(snapshot, { endpointsOf: onlyEndpoints ? keys : undefined, sinceMs, changeCount, resolveMs: 0 });
+  }
+
+  private publish(snapshot: MeshSnapshot, rest: Omit<MeshUpdate, 'snapshot' | 'version'>): void {
+    this.current = snapshot;
+    this.currentVersion = `${new Date(this.options.clock.now()).toISOString()}/${++this.updateNumber}`;
+    this.options.onUpdate({ snapshot, version: this.currentVersion, ...rest });
+  }
+
+  private meshConfig(): unknown {
+    const text = this.options.source.meshConfigText();
+    if (text === this.meshConfigText) return this.meshConfigValue;
+    this.meshConfigText = text;
+    try {
+      this.meshConfigValue = text === undefined ? undefined : parse(text);
+    } catch (error) {
+      log.error('the mesh config is not YAML; the last good one stays', { error: messageOf(error) });
+    }
+    return this.meshConfigValue;
+  }
+
+  private tellNewIssues(issues: readonly Issue[]): void {
+    const textOf = (issue: Issue) => `${issue.code} ${issue.object.kind} ${issue.object.namespace ?? ''}/${issue.object.name} ${issue.message}`;
+    const known = new Set(this.currentIssues.map(textOf));
+    for (const issue of issues) if (issue.severity === 'error' && !known.has(textOf(issue))) log.warn('object is wrong', { issue: textOf(issue) });
+  }
+}
+
+/** Slices and pods come by different watches: an address whose pod is not known yet would be taken for one outside of the mesh. */
+function knowsPods(snapshot: MeshSnapshot, slices: readonly KubeObject[]): boolean {
+  type Slice = KubeObject & { readonly endpoints?: readonly { readonly addresses?: readonly string[]; readonly targetRef?: { readonly kind?: string } }[] };
+  return slices.every((slice) => ((slice as Slice).endpoints ?? []).every((endpoint) => endpoint.targetRef?.kind !== 'Pod' || (endpoint.addresses ?? []).every((address) => snapshot.workloads.has(address))));
+}
+
+/** Takes over the lists of the old snapshot where they are equal, so that what is encoded from them can be kept. */
+function keepEqualEndpoints(old: MeshSnapshot | undefined, fresh: MeshSnapshot): MeshSnapshot {
+  if (!old) return fresh;
+  const endpoints = new Map(fresh.endpoints);
+  for (const [key, list] of fresh.endpoints) {
+    const before = old.endpoints.get(key);
+    if (before && before.length === list.length && JSON.stringify(before) === JSON.stringify(list)) endpoints.set(key, before);
+  }
+  return { ...fresh, endpoints };
+}

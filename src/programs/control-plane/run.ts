@@ -1,0 +1,115 @@
+/** The control plane: the table of contents of what it starts. */
+import { systemClock } from '../../base/clock.ts';
+import { messageOf } from '../../base/errors.ts';
+import { createLogger } from '../../base/log.ts';
+import { parseCertificate } from '../../identity/certificate.ts';
+import type { KubeClient } from '../../kube/client/client.ts';
+import { createHttpsClient } from '../../kube/client/https-client.ts';
+import { findClusterAccess } from '../../kube/client/kube-config.ts';
+import { authenticate, type AuthenticatorOptions } from '../../xds/server/authenticate.ts';
+import { loadCertificates, type Certificates } from './certificates.ts';
+import { serveDebug } from './debug.ts';
+import { createDiscovery } from './discovery.ts';
+import { createFileSource } from './file-source.ts';
+import { injectionSource } from './injection-context.ts';
+import { createKubeSource } from './kube-source.ts';
+import { MeshEngine } from './mesh-engine.ts';
+import { createMetrics } from './metrics.ts';
+import { serveMonitoring } from './monitoring.ts';
+import { splitAddress, type ControlPlaneOptions } from './options.ts';
+import { maintainRootConfigMaps } from './root-config-maps.ts';
+import { meshTrustDomain } from './trust-domain.ts';
+import { reviewToken } from './token-review.ts';
+import { maintainCaBundles, serveWebhooks } from './webhooks.ts';
+
+const log = createLogger('istiod');
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** Port of plaintext discovery; undefined when it is off. */
+  readonly grpcPort: number | undefined;
+  readonly secureGrpcPort: number | undefined;
+  close(): void;
+}
+
+/** Starts everything and resolves when proxies are served. Rejects when it cannot start (no API server, a port in use). */
+export async function runControlPlane(options: ControlPlaneOptions, version: string): Promise<ControlPlane> {
+  const abort = new AbortController();
+  const { signal } = abort;
+  const clock = systemClock;
+  const client = options.files === undefined ? createHttpsClient(findClusterAccess(options.kubeconfig === undefined ? {} : { path: options.kubeconfig })) : undefined;
+  const source = client
+    ? createKubeSource({ client, systemNamespace: options.systemNamespace, meshConfigMap: options.revision === '' ? 'istio' : `istio-${options.revision}`, signal })
+    : createFileSource(options.files ?? '.', signal);
+  let ready = false;
+  let certificates: Certificates | undefined;
+  const auth: AuthenticatorOptions = {
+    trustDomain: () => meshTrustDomain(source.meshConfigText()),
+    trustedRootsPem: () => (certificates ? certificates.authority.material.caCertPem + certificates.authority.rootCertPem : ''),
+    reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
+    now: () => clock.now(),
+  };
+  const metrics = createMetrics({
+    version, startedAtMs: clock.now(), now: () => clock.now(),
+    connected: () => discovery.server.clients().length,
+    rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
+  });
+  const engine = new MeshEngine({
+    source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace,
+    onChange: (change) => metrics.change(change),
+    onUpdate: (update) => {
+      metrics.update(update);
+      discovery.publish(update);
+    },
+  });
+  const discovery = createDiscovery({
+    engine: () => engine, metrics, clock, trustEverybody: client === undefined,
+    authenticate: (credentials) => authenticate(credentials, auth),
+    certificates: { authority: () => certificates!.authority, authenticate: (credentials) => authenticate(credentials, auth), now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
+  });
+  if (options.debugAddress !== undefined)
+    await serveDebug(splitAddress(options.debugAddress), { ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace, authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth) });
+  if (options.monitoringAddress !== undefined) await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version });
+
+  await source.synced;
+  certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock, signal });
+  await engine.start();
+  const rotations: (() => void)[] = [];
+  if (client) await startClusterDuties(client, options, certificates, version, source.meshConfigText, metrics, signal, rotations);
+  const grpcPort = options.grpcAddress === undefined ? undefined : await discovery.server.listenPlaintext(options.grpcAddress);
+  const secureGrpcPort = options.secureGrpcAddress === undefined ? undefined : await discovery.server.listenTls(options.secureGrpcAddress, certificates.serving);
+  const { serving } = certificates;
+  certificates.onRotate(() => {
+    discovery.server.rotate(certificates?.serving ?? serving);
+    for (const rotate of rotations) rotate();
+  });
+  ready = true;
+  log.info('serving', { version, grpcPort: grpcPort ?? 0, secureGrpcPort: secureGrpcPort ?? 0, services: engine.snapshot.services.length });
+  return {
+    grpcPort,
+    secureGrpcPort,
+    close() {
+      abort.abort();
+      discovery.server.close();
+      client?.close();
+    },
+  };
+}
+
+/** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. */
+async function startClusterDuties(
+  client: KubeClient, options: ControlPlaneOptions, certificates: Certificates, version: string, meshConfigText: () => string | undefined,
+  metrics: ReturnType<typeof createMetrics>, signal: AbortSignal, rotations: (() => void)[],
+): Promise<void> {
+  const rootCertPem = () => certificates.authority.rootCertPem;
+  rotations.push(maintainRootConfigMaps({ client, rootCertPem, signal }));
+  if (options.webhookAddress === undefined) return;
+  const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, meshConfigText, signal });
+  const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
+    identity: () => certificates.serving, injectionContext,
+    onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
+    onValidation: (passed) => metrics.validation(passed),
+  });
+  const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal });
+  rotations.push(webhooks.rotate, () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
+}

@@ -1,0 +1,64 @@
+/** Keeps of an object only what the mesh is made of: less memory, and no push for changes that mean nothing to it. */
+import type { KubeObject } from '../../objects/meta.ts';
+
+interface Loose extends KubeObject {
+  readonly spec?: Readonly<Record<string, unknown>>;
+  readonly status?: Readonly<Record<string, unknown>>;
+  readonly data?: Readonly<Record<string, string>>;
+  readonly type?: string;
+}
+
+/** Keys of Secrets that carry TLS material, in all spellings Istio takes. */
+const TLS_KEYS = ['tls.crt', 'tls.key', 'ca.crt', 'cert', 'key', 'cacert', 'ca.crl'];
+
+/** What is kept per kind; other kinds keep everything but their managed fields and status. */
+const TRIMMERS: Readonly<Record<string, (object: Loose) => Partial<Loose>>> = {
+  Pod: ({ spec = {}, status = {} }) => ({
+    spec: { ...pick(spec, ['serviceAccountName', 'nodeName', 'hostname', 'subdomain', 'hostNetwork']), containers: portsOf(spec['containers']), initContainers: portsOf(spec['initContainers']) },
+    status: { ...pick(status, ['phase', 'podIP', 'podIPs']), conditions: readyOf(status['conditions']) },
+  }),
+  // A node's heartbeat changes its status every few seconds; its labels say where it is.
+  Node: () => ({}),
+  Namespace: () => ({}),
+  Secret: ({ data = {}, type }) => ({ ...(type !== undefined && { type }), data: pick(data, TLS_KEYS) as Record<string, string> }),
+  Service: ({ spec = {}, status = {} }) => ({ spec, status: pick(status, ['loadBalancer']) }),
+};
+
+/** A smaller object with the same identity. */
+export function trimObject<T extends KubeObject>(object: T): T {
+  const { managedFields: _managed, generation: _generation, ...metadata } = object.metadata;
+  const annotations = metadata.annotations && withoutLastApplied(metadata.annotations);
+  const trim = Object.hasOwn(TRIMMERS, object.kind) ? TRIMMERS[object.kind] : undefined;
+  const { status: _status, ...rest } = object as unknown as Loose;
+  const body = trim ? trim(object as unknown as Loose) : rest;
+  return { ...body, apiVersion: object.apiVersion, kind: object.kind, metadata: { ...metadata, ...(annotations && { annotations }) } } as unknown as T;
+}
+
+/** True when two versions of an object mean the same to the mesh. */
+export function meansTheSame(a: KubeObject, b: KubeObject): boolean {
+  return fingerprint(a) === fingerprint(b);
+}
+
+function fingerprint(object: KubeObject): string {
+  const { resourceVersion: _version, ...metadata } = object.metadata;
+  return JSON.stringify({ ...object, metadata });
+}
+
+function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(from, key)).map((key) => [key, from[key]]));
+}
+
+function portsOf(containers: unknown): unknown[] {
+  return Array.isArray(containers) ? containers.map((container: Readonly<Record<string, unknown>>) => pick(container ?? {}, ['name', 'ports'])) : [];
+}
+
+function readyOf(conditions: unknown): unknown[] {
+  const list = Array.isArray(conditions) ? (conditions as Readonly<Record<string, unknown>>[]) : [];
+  return list.filter((condition) => condition?.['type'] === 'Ready').map((condition) => pick(condition, ['type', 'status']));
+}
+
+/** kubectl keeps the whole object a second time in this annotation. */
+function withoutLastApplied(annotations: Readonly<Record<string, string>>): Record<string, string> {
+  const { 'kubectl.kubernetes.io/last-applied-configuration': _lastApplied, ...rest } = annotations;
+  return rest;
+}
