@@ -35,6 +35,8 @@ export interface KubeletOptions {
   readonly mode: PrivilegeMode;
   /** Our own programs, mounted into every container. */
   readonly programs: BindMount;
+  /** Variables of agents, see `PodContext`. */
+  readonly agentEnv: Readonly<Record<string, string>>;
   readonly memoryFolder: string;
   readonly podsFolder: string;
   images(): readonly ImageMapping[];
@@ -78,6 +80,7 @@ export class Kubelet {
       addresses: new AddressPool(),
       events: createEventRecorder(options.client, 'kubelet'),
       programs: options.programs,
+      agentEnv: options.agentEnv,
       memoryFolder: options.memoryFolder,
       podsFolder: options.podsFolder,
       images: () => options.images(),

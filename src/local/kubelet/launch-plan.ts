@@ -18,7 +18,7 @@ export function planLaunch(context: PodContext, container: Container, program: I
   const podWide = pod.spec.securityContext?.runAsNonRoot === undefined ? {} : { runAsNonRoot: pod.spec.securityContext.runAsNonRoot };
   const refusal = refusalOf(credentials, { ...podWide, ...container.securityContext }, context.mode);
   if (refusal) return { ok: false, reason: 'CreateContainerConfigError', message: refusal };
-  const built = buildEnv(container, { ...program.env, ...markEnv(context, program) }, context.envSources());
+  const built = buildEnv(container, { ...program.env, ...agentEnv(context, program) }, context.envSources());
   if (!built.ok) return { ok: false, reason: 'CreateContainerConfigError', message: built.message };
   const variables = new Map(Object.entries(built.env));
   const expandAll = (list: readonly string[] | undefined) => list?.map((text) => expand(text, variables));
@@ -35,9 +35,10 @@ export function planLaunch(context: PodContext, container: Container, program: I
   }
 }
 
-/** With one user only, the proxy is told apart by a mark on its sockets instead of by its uid. */
-function markEnv(context: PodContext, program: ImageProgram): Readonly<Record<string, string>> {
-  return program.agent && context.mode === 'user-namespace' ? { MELTEMI_SO_MARK: String(PROXY_UID) } : {};
+/** Which data plane an agent runs; and, with one user only, that the proxy is told apart by a mark on its sockets instead of by its uid. */
+function agentEnv(context: PodContext, program: ImageProgram): Readonly<Record<string, string>> {
+  if (!program.agent) return {};
+  return { ...context.agentEnv, ...(context.mode === 'user-namespace' ? { MELTEMI_SO_MARK: String(PROXY_UID) } : {}) };
 }
 
 function prepareRoot(context: PodContext, container: Container, variables: ReadonlyMap<string, string>, folder: string, uid: number): { root: string; fstab: string } {

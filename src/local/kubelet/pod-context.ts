@@ -22,6 +22,8 @@ export interface PodContext {
   readonly programs: BindMount;
   /** `/etc/hosts` and its relatives. */
   readonly etcFiles: readonly { readonly path: string; readonly content: string }[];
+  /** Variables of agents: which data plane they run. */
+  readonly agentEnv: Readonly<Record<string, string>>;
   images(): readonly ImageMapping[];
   envSources(): EnvSources;
   /** Folder of a volume on the node; undefined for a name that the pod does not have. */

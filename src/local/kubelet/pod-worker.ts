@@ -25,6 +25,7 @@ export interface NodeContext {
   readonly addresses: AddressPool;
   readonly events: EventRecorder;
   readonly programs: BindMount;
+  readonly agentEnv: Readonly<Record<string, string>>;
   /** Container roots and volumes of files: a tmpfs that goes with the cluster. */
   readonly memoryFolder: string;
   /** Logs and emptyDir volumes. */
@@ -196,6 +197,7 @@ export class PodWorker {
       rootsFolder: join(node.memoryFolder, 'roots', this.uid),
       logsFolder: this.logsFolder,
       programs: node.programs,
+      agentEnv: node.agentEnv,
       etcFiles: etcFiles(this.current, podIP),
       images: () => node.images(),
       envSources: () => node.envSources(this.current, podIP),

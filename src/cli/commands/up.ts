@@ -1,0 +1,205 @@
+/** `up`: the mesh on this machine, with one command. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { messageOf } from '../../base/errors.ts';
+import type { DataPlane } from '../../local/cluster-config.ts';
+import type { ImageMapping } from '../../local/images.ts';
+import { checkMachine } from '../../local/launcher/checks.ts';
+import { launchCluster, stopCluster, type Launched } from '../../local/launcher/launch.ts';
+import { LockedError, takeLock } from '../../local/launcher/lock.ts';
+import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
+import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
+import { stateDir, type StateDir } from '../../local/state-dir.ts';
+import { Progress } from '../output.ts';
+import { findEnvoy, UP_STEPS, type UpFlags } from '../up-steps.ts';
+
+interface Flags extends UpFlags {
+  readonly dataPlane: DataPlane;
+  readonly image: readonly ImageMapping[];
+  readonly publish: readonly PortRequest[];
+  readonly foreground?: boolean;
+}
+
+const MIN_NODE_MAJOR = 20;
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('Start a whole mesh on this machine: a Kubernetes API, the control plane, an ingress gateway')
+    .addOption(new Option('--data-plane <name>', 'what runs as sidecar and gateway').choices(['proxy', 'envoy']).default('proxy'))
+    .option('--image <name=command>', 'program that runs for an image; may be repeated', collectImage, [])
+    .option('--publish <host:service>', 'also lead this port of 127.0.0.1 to that port of a LoadBalancer service; may be repeated', collectPort, [])
+    .option('--no-install-mesh', 'only the Kubernetes API and its pods')
+    .option('-s, --set <key=value>', 'change one value of the installation, as "install" takes it; may be repeated', (value: string, all: readonly string[]) => [...all, value], [])
+    .option('--deploy <sample>', 'apply a sample when the mesh is ready (bookinfo, httpbin)')
+    .option('--foreground', 'stay until Ctrl-C, then stop the mesh')
+    .addHelpText('after', `
+The state is kept in $MELTEMI_HOME (default ~/.meltemi). Everything else lives in namespaces that the kernel removes with the mesh.
+Example: meltemi up --image registry.example/shop='node /home/me/shop/server.js'`)
+    .action(up);
+}
+
+function collectImage(value: string, all: readonly ImageMapping[]): readonly ImageMapping[] {
+  const equals = value.indexOf('=');
+  if (equals < 1 || equals === value.length - 1) throw new Error(`--image ${value}: write it as NAME=COMMAND, for example --image shop='node server.js'`);
+  return [...all, { image: value.slice(0, equals), command: value.slice(equals + 1), cwd: process.cwd() }];
+}
+
+function collectPort(value: string, all: readonly PortRequest[]): readonly PortRequest[] {
+  const match = /^(\d{1,5}):(\d{1,5})$/.exec(value);
+  if (!match || match.slice(1).some((port) => Number(port) < 1 || Number(port) > 65_535)) throw new Error(`--publish ${value}: write it as HOSTPORT:SERVICEPORT, for example --publish 9000:31400`);
+  return [...all, { name: `port${match[2]}`, hostPort: Number(match[1]), servicePort: Number(match[2]) }];
+}
+
+async function up(flags: Flags): Promise<void> {
+  const dir = stateDir();
+  const release = lock(dir);
+  if (!release) return;
+  try {
+    const running = readRuntime(dir);
+    if (running) {
+      process.stderr.write(`The mesh is already running since ${running.startedAt.slice(0, 19).replace('T', ' ')} UTC (stop it with "meltemi down").\n`);
+      await runSteps(running, { ...flags, installMesh: false });
+      printSummary(running, flags);
+      return;
+    }
+    const launched = await start(dir, flags);
+    if (!launched) return;
+    release();
+    if (flags.foreground) await stay(dir, launched);
+    else launched.detach();
+  } finally {
+    release();
+  }
+}
+
+function lock(dir: StateDir): (() => void) | undefined {
+  try {
+    return takeLock(dir);
+  } catch (error) {
+    if (!(error instanceof LockedError)) throw error;
+    return void fail(`${error.message}; try again when it has finished.`);
+  }
+}
+
+function fail(message: string): void {
+  process.stderr.write(`Error: ${message}\n`);
+  process.exitCode = 1;
+}
+
+/** Checks, cleans, launches and installs; undefined (and nothing left) when any of it fails or is interrupted. */
+async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined> {
+  if (Number(process.versions.node.split('.')[0]) < MIN_NODE_MAJOR) return void fail(`Node ${process.versions.node} is too old: meltemi needs ${MIN_NODE_MAJOR}.19 or newer`);
+  const program = join(import.meta.dirname, 'cluster.js');
+  if (!existsSync(program)) return void fail(`${program} is missing: build it with "npm run build"`);
+  if (dir.home.startsWith('/run/') || program.startsWith('/run/')) return void fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
+  const machine = await checkMachine();
+  if (!machine.ok) {
+    fail(`pods cannot run on this machine:\n${machine.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
+    return undefined;
+  }
+  const envoyPath = flags.dataPlane === 'envoy' ? findEnvoy() : undefined;
+  if (flags.dataPlane === 'envoy' && envoyPath === undefined) return void fail('Envoy is missing: set ENVOY_BIN, put "envoy" on the PATH, or run "scripts/setup.sh --with-envoy"');
+  const isNew = !existsSync(dir.data);
+  cleanState(dir, { data: false });
+  const ports = await openPorts(dir, [...DEFAULT_PORTS, ...flags.publish]);
+  tellMoved(ports);
+  const progress = new Progress(`Starting the cluster (${machine.mode === 'root' ? 'network namespaces as root' : `network namespaces inside a user namespace: ${machine.why}`})`);
+  const launched = launchCluster({ dir, mode: machine.mode, dataPlane: flags.dataPlane, images: flags.image, ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
+  const interrupted = interruption();
+  try {
+    await Promise.race([launched.ready, interrupted.happened]);
+    progress.end(`✔ Cluster started (${machine.mode}: ${machine.why})`);
+    await Promise.race([runSteps(launched.runtime, flags), interrupted.happened, launched.ended.then(() => Promise.reject(new Error('the cluster has ended; its log is ' + dir.log)))]);
+    printSummary(launched.runtime, flags);
+    return launched;
+  } catch (error) {
+    progress.end(`✘ ${messageOf(error)}`);
+    await stopCluster(launched.runtime);
+    cleanState(dir, { data: isNew });
+    process.stderr.write('Nothing is left running.\n');
+    process.exitCode = interrupted.code ?? 1;
+    // Steps that wait for the API would keep this process.
+    process.exit();
+  } finally {
+    interrupted.forget();
+  }
+}
+
+function tellMoved(ports: readonly OpenPort[]): void {
+  for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.name} is on ${port.hostPort}.\n`);
+}
+
+interface Interruption {
+  /** Rejects at the first Ctrl-C. */
+  readonly happened: Promise<never>;
+  /** Exit status that a shell expects after it. */
+  code: number | undefined;
+  forget(): void;
+}
+
+function interruption(): Interruption {
+  const result: { happened: Promise<never>; code: number | undefined; forget(): void } = { happened: Promise.race([]), code: undefined, forget: () => {} };
+  result.happened = new Promise<never>((_, reject) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      result.code = signal === 'SIGINT' ? 130 : 143;
+      reject(new Error('interrupted'));
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+    result.forget = () => (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).forEach((signal) => process.off(signal, onSignal));
+  });
+  result.happened.catch(() => {});
+  return result;
+}
+
+async function runSteps(runtime: RuntimeInfo, flags: Flags): Promise<void> {
+  for (const step of UP_STEPS.filter(({ wanted }) => wanted(flags))) {
+    let progress = new Progress(step.title(flags));
+    try {
+      await step.run({
+        runtime,
+        flags,
+        done: (title) => {
+          progress.end(`✔ ${title}`);
+          progress = new Progress(step.title(flags));
+        },
+      });
+      progress.end(`✔ ${step.doneTitle(flags)}`);
+    } catch (error) {
+      progress.end(`✘ ${step.title(flags)}`);
+      throw error;
+    }
+  }
+}
+
+/** Stays until Ctrl-C or the end of the cluster. */
+async function stay(dir: StateDir, launched: Launched): Promise<void> {
+  const interrupted = interruption();
+  process.stderr.write('Press Ctrl-C to stop the mesh.\n');
+  try {
+    await Promise.race([launched.ended, interrupted.happened]);
+    fail(`the cluster has ended; its log is ${dir.log}`);
+  } catch {
+    await stopCluster(launched.runtime);
+    cleanState(dir, { data: true });
+    process.stderr.write('✔ Stopped: no process, namespace, interface or rule is left\n');
+  }
+  process.exit();
+}
+
+function printSummary(runtime: RuntimeInfo, flags: Flags): void {
+  const out = (text = '') => process.stdout.write(`${text}\n`);
+  out();
+  out(`API server   ${runtime.urls['api']}`);
+  out(`Ingress      ${runtime.urls['ingress']}`);
+  if (flags.deploy === 'bookinfo') out(`Bookinfo     ${runtime.urls['ingress']}/productpage`);
+  out(`Data plane   ${runtime.dataPlane}`);
+  out();
+  out('Next:');
+  out(`  export KUBECONFIG=${runtime.kubeconfig}`);
+  const next = flags.deploy === 'bookinfo'
+    ? ['kubectl get pods', 'kubectl apply -f samples/bookinfo/networking/destination-rule-all.yaml -f samples/bookinfo/networking/virtual-service-all-v1.yaml', 'meltemi load --duration 10s']
+    : ['kubectl label namespace default istio-injection=enabled', 'meltemi up --deploy bookinfo', 'meltemi status'];
+  for (const command of next) out(`  ${command}`);
+}

@@ -1,0 +1,62 @@
+/** The command line: a table of commands, each loaded only when it is asked for. */
+import { Command } from 'commander';
+import { messageOf } from '../base/errors.ts';
+
+/** A row of the table; a command adds itself (and its aliases and subcommands) to the program. */
+interface CommandRow {
+  /** First words on the command line that mean it. */
+  readonly names: readonly string[];
+  readonly load: () => Promise<(program: Command) => void>;
+}
+
+/** In the order in which `--help` lists them. */
+const COMMANDS: readonly CommandRow[] = [
+  { names: ['up'], load: async () => (await import('./commands/up.ts')).addUp },
+  { names: ['down'], load: async () => (await import('./commands/down.ts')).addDown },
+  { names: ['status'], load: async () => (await import('./commands/status.ts')).addStatus },
+  { names: ['kubeconfig'], load: async () => (await import('./commands/kubeconfig.ts')).addKubeconfig },
+  { names: ['install', 'apply', 'manifest', 'verify-install'], load: async () => (await import('./commands/install.ts')).addInstall },
+  { names: ['version'], load: async () => (await import('./commands/version.ts')).addVersion },
+  { names: ['proxy-status', 'ps'], load: async () => (await import('./commands/proxy-status.ts')).addProxyStatus },
+  { names: ['proxy-config', 'pc'], load: async () => (await import('./commands/proxy-config.ts')).addProxyConfig },
+  { names: ['kube-inject'], load: async () => (await import('./commands/kube-inject.ts')).addKubeInject },
+  { names: ['analyze'], load: async () => (await import('./commands/analyze.ts')).addAnalyze },
+  { names: ['load'], load: async () => (await import('./commands/load.ts')).addLoad },
+];
+
+/** Exit status of a command line that cannot be understood (EX_USAGE). */
+const USAGE_ERROR = 64;
+
+/** Runs one command line (without node and script) to its end; sets `process.exitCode`. */
+export async function runCommandLine(argv: readonly string[], version: string): Promise<void> {
+  const program = new Command('meltemi')
+    .description('A service mesh with Istio\'s API, on one machine or on Kubernetes')
+    .version(version, '--version', 'print the version of this program')
+    .option('--home <dir>', 'state directory (default: $MELTEMI_HOME, else ~/.meltemi)')
+    .enablePositionalOptions(false)
+    .showSuggestionAfterError()
+    .exitOverride((error) => {
+      process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
+      throw error;
+    });
+  // Every command reads the state directory from the environment; the option is the same for all of them.
+  program.on('option:home', (home: string) => void (process.env['MELTEMI_HOME'] = home));
+  const row = COMMANDS.find(({ names }) => names.includes(firstWord(argv) ?? ''));
+  for (const command of row ? [row] : COMMANDS) (await command.load())(program);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if ((error as { code?: string }).code?.startsWith('commander.')) return;
+    process.stderr.write(`Error: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+function firstWord(argv: readonly string[]): string | undefined {
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index]!;
+    if (word === '--home') index++;
+    else if (!word.startsWith('-')) return word;
+  }
+  return undefined;
+}

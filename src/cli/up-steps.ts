@@ -1,0 +1,80 @@
+/** What `up` does once the cluster's API answers: a table, read top to bottom. */
+import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { operatorSpec } from '../install/operator.ts';
+import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
+import { readKubeConfig } from '../kube/client/kube-config.ts';
+import type { RuntimeInfo } from '../local/launcher/runtime.ts';
+import { deploySample, installMesh, SAMPLE_NAMES } from './mesh-install.ts';
+import { issueLine } from './output.ts';
+
+/** The options of `up` that steps obey. */
+export interface UpFlags {
+  readonly installMesh: boolean;
+  readonly set: readonly string[];
+  readonly deploy?: string;
+}
+
+export interface UpStepContext {
+  readonly runtime: RuntimeInfo;
+  readonly flags: UpFlags;
+  /** A part of the step is finished: its line is printed and the step's own line goes on. */
+  done(title: string): void;
+}
+
+export interface UpStep {
+  wanted(flags: UpFlags): boolean;
+  title(flags: UpFlags): string;
+  doneTitle(flags: UpFlags): string;
+  /** Rejects with a sentence for the user; `up` then undoes everything. */
+  run(context: UpStepContext): Promise<void>;
+}
+
+/** The profile of a mesh on one machine: with both gateways, as Istio's lessons expect. */
+const DEFAULT_PROFILE = 'profile=demo';
+
+export const UP_STEPS: readonly UpStep[] = [
+  {
+    wanted: (flags) => flags.installMesh,
+    title: () => 'Installing the mesh',
+    doneTitle: () => 'Mesh installed',
+    run: async ({ runtime, flags, done }) => {
+      const result = operatorSpec([DEFAULT_PROFILE, ...flags.set]);
+      if (!('spec' in result)) throw new Error(result.issues.map(issueLine).join('\n'));
+      await withClient(runtime, (client) => installMesh(client, result.spec, (title) => done(`${title} installed`)));
+    },
+  },
+  {
+    wanted: (flags) => flags.deploy !== undefined,
+    title: (flags) => `Deploying ${flags.deploy}`,
+    doneTitle: (flags) => `${flags.deploy} is ready`,
+    run: async ({ runtime, flags }) => {
+      if (!SAMPLE_NAMES.includes(flags.deploy!)) throw new Error(`unknown sample "${flags.deploy}": one of ${SAMPLE_NAMES.join(', ')}`);
+      await withClient(runtime, (client) => deploySample(client, flags.deploy!));
+    },
+  },
+];
+
+async function withClient(runtime: RuntimeInfo, use: (client: HttpsKubeClient) => Promise<void>): Promise<void> {
+  const client = createHttpsClient(readKubeConfig({ path: runtime.kubeconfig }));
+  try {
+    await use(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** The Envoy binary: `$ENVOY_BIN`, the PATH, the cache that `scripts/setup.sh --with-envoy` fills. */
+export function findEnvoy(): string | undefined {
+  const cache = process.env['MELTEMI_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi');
+  const candidates = [process.env['ENVOY_BIN'] ?? '', ...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy')), join(cache, 'envoy-1.40.0/envoy/_bin/envoy')];
+  return candidates.filter(Boolean).find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}

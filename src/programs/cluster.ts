@@ -1,0 +1,154 @@
+// One machine as a cluster: API server, controllers, kubelet, service addresses, DNS, host relays. Runs inside fresh namespaces, see `meltemi up`.
+import { writeSync, closeSync, writeFileSync, mkdirSync, createReadStream } from 'node:fs';
+import { messageOf } from '../base/errors.ts';
+import { createLogger, setLogSink } from '../base/log.ts';
+import { startControllers } from '../kube/controllers/start.ts';
+import { ApiError, type KubeClient } from '../kube/client/client.ts';
+import { createInformer, type Informer } from '../kube/client/informer.ts';
+import { createApiServer } from '../kube/server/api-server.ts';
+import { kubeconfigOf, openPki } from '../kube/server/auth/pki.ts';
+import { openLmdbStore } from '../kube/server/store/lmdb.ts';
+import type { PodLogs } from '../kube/server/http/logs.ts';
+import { CLUSTER_CONFIG_VARIABLE, type ClusterConfig, type ProgressLine } from '../local/cluster-config.ts';
+import { serveDns, zoneSource } from '../local/dns.ts';
+import { startHostRelays } from '../local/host-relay.ts';
+import { CONTAINER_HOME } from '../local/images.ts';
+import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
+import { registerNode } from '../local/kubelet/node.ts';
+import { startScheduler } from '../local/kubelet/scheduler.ts';
+import { MEMORY_FOLDER, setUpNode } from '../local/node-setup.ts';
+import { startServiceNat } from '../local/service-nat.ts';
+import { API_PORT, API_SERVICE_IP, NODE_IP } from '../local/settings.ts';
+import { stateDir } from '../local/state-dir.ts';
+import { ensureSystemObjects } from '../local/system-objects.ts';
+import type { ResourceType } from '../objects/kind.ts';
+import type { KubeObject } from '../objects/meta.ts';
+import type { ConfigMap } from '../objects/kubernetes/config-map.ts';
+import type { EndpointSlice } from '../objects/kubernetes/endpoint-slice.ts';
+import type { Node } from '../objects/kubernetes/node.ts';
+import type { Pod } from '../objects/kubernetes/pod.ts';
+import type { Secret } from '../objects/kubernetes/secret.ts';
+import type { Service } from '../objects/kubernetes/service.ts';
+import { CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SECRET, SERVICE } from '../objects/resource-types.ts';
+
+const log = createLogger('cluster');
+const VERSION = process.env['MELTEMI_BUILD_VERSION'] ?? '0.0.0';
+
+/** Programs of the package are beside this one. */
+const DIST = import.meta.dirname;
+/** Between the request to end and the end of everything: programs may say goodbye. */
+const GOODBYE_MS = 300;
+
+async function main(): Promise<void> {
+  setLogSink((line) => process.stderr.write(line));
+  const config = JSON.parse(process.env[CLUSTER_CONFIG_VARIABLE] ?? '') as ClusterConfig;
+  delete process.env[CLUSTER_CONFIG_VARIABLE];
+  const progress = progressWriter(config.progressFd);
+  endWhenAsked(config);
+  try {
+    await run(config, (step) => progress({ step }));
+    progress({ ready: true });
+    closeSync(config.progressFd);
+  } catch (error) {
+    log.error('start failed', { error: error instanceof Error ? error.stack : String(error) });
+    progress({ failed: messageOf(error) });
+    process.exit(1);
+  }
+}
+
+async function run(config: ClusterConfig, step: (text: string) => void): Promise<void> {
+  const dir = stateDir(config.home);
+  const { signal } = new AbortController();
+  step('network of the node');
+  const programs = await setUpNode(DIST, config.envoyPath);
+  const agentEnv = { MELTEMI_DATA_PLANE: config.dataPlane === 'envoy' ? 'envoy' : 'meltemi', ...(config.envoyPath === undefined ? {} : { ENVOY_BIN: `${CONTAINER_HOME}/bin/envoy` }) };
+  step('API server');
+  let kubelet: Kubelet | undefined;
+  const pki = openPki(dir.pki, { names: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local', 'localhost', '127.0.0.1', NODE_IP, API_SERVICE_IP], nowMs: Date.now() });
+  mkdirSync(dir.data, { recursive: true, mode: 0o700 });
+  const server = createApiServer({ store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet) });
+  await server.listen({ fd: config.api.fd });
+  await server.listen({ host: NODE_IP, port: API_PORT });
+  writeFileSync(dir.kubeconfig, kubeconfigOf(pki, `https://127.0.0.1:${config.api.hostPort}`), { mode: 0o600 });
+  await server.ready;
+  const client = server.client({ agent: 'meltemi-cluster' });
+  const informer = sharedInformers(client, signal);
+  await ensureSystemObjects(client);
+  step('controllers');
+  startControllers({ client, signal, caPem: pki.ca.certPem, informer });
+  step('service addresses and DNS');
+  const services = informer<Service>(SERVICE);
+  const slices = informer<EndpointSlice>(ENDPOINT_SLICE);
+  await startServiceNat(services, slices, signal);
+  await serveDns(zoneSource(services, slices, informer(NAMESPACE)), NODE_IP, signal);
+  startHostRelays(client, services, config.listeners, signal);
+  step('kubelet');
+  kubelet = new Kubelet({
+    client, pods: informer<Pod>(POD), configMaps: informer<ConfigMap>(CONFIG_MAP), secrets: informer<Secret>(SECRET), services,
+    mode: config.mode, programs, agentEnv, memoryFolder: MEMORY_FOLDER, podsFolder: dir.pods, images: () => config.images,
+  });
+  await kubelet.start();
+  await registerNode(client, VERSION);
+  startScheduler(client, informer<Pod>(POD), informer<Node>(NODE), signal);
+}
+
+/** One informer per kind, whoever asks. */
+function sharedInformers(client: KubeClient, signal: AbortSignal): <T extends KubeObject>(type: ResourceType) => Informer<T> {
+  const known = new Map<string, unknown>();
+  return <T extends KubeObject>(type: ResourceType): Informer<T> => {
+    const key = `${type.group}/${type.plural}`;
+    const informer = (known.get(key) as Informer<T> | undefined) ?? createInformer<T>(client, type, { signal });
+    known.set(key, informer);
+    return informer;
+  };
+}
+
+function podLogs(kubelet: () => Kubelet | undefined): PodLogs {
+  return {
+    open(namespace, pod, options) {
+      const sinceMs = options.sinceTime ? Date.parse(options.sinceTime) : options.sinceSeconds === undefined ? undefined : Date.now() - options.sinceSeconds * 1000;
+      try {
+        const running = kubelet();
+        if (!running) throw new ContainerRequestError(400, `container "${options.container}" in pod "${pod}" is waiting to start: ContainerCreating`);
+        const { sinceTime: _time, sinceSeconds: _seconds, ...rest } = options;
+        return running.logs({ ...rest, namespace, pod, ...(sinceMs === undefined ? {} : { sinceMs }) });
+      } catch (error) {
+        throw error instanceof ContainerRequestError ? new ApiError(error.code, 'BadRequest', error.message) : error;
+      }
+    },
+  };
+}
+
+function progressWriter(fd: number): (line: ProgressLine) => void {
+  return (line) => {
+    try {
+      writeSync(fd, `${JSON.stringify(line)}\n`);
+    } catch {
+      // The launcher has gone; the cluster goes on.
+    }
+  };
+}
+
+/** The end of this program ends process 1, and with it everything in the namespaces. */
+function endWhenAsked(config: ClusterConfig): void {
+  let ending = false;
+  const end = (why: string) => (): void => {
+    if (ending) return;
+    ending = true;
+    log.info('ending', { why });
+    try {
+      // Everything in this PID namespace but process 1 and ourselves.
+      process.kill(-1, 'SIGTERM');
+    } catch {
+      // There is nothing else.
+    }
+    setTimeout(() => process.exit(0), GOODBYE_MS);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end(signal));
+  if (config.tieFd !== undefined) createReadStream('', { fd: config.tieFd }).on('close', end('the launcher is gone')).on('error', () => {}).resume();
+  // A mistake in one controller must not end the mesh; the log says what happened.
+  process.on('uncaughtException', (error) => log.error('uncaught exception', { error: error.stack ?? error.message }));
+  process.on('unhandledRejection', (reason) => log.error('unhandled rejection', { error: reason instanceof Error ? reason.stack : String(reason) }));
+}
+
+await main();
