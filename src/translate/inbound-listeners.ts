@@ -125,7 +125,8 @@ function shapesOf(protocol: ListenerProtocol, mode: MtlsMode): readonly ChainSha
   const mtlsHttp: ChainShape = { transport: 'tls', alpns: MTLS_HTTP_ALPNS, mtls: true, kind: 'http' };
   const plainHttp: ChainShape = { transport: 'raw_buffer', alpns: PLAINTEXT_HTTP_ALPNS, mtls: false, kind: 'http' };
   if (mode === 'STRICT') return [mtlsHttp, { transport: 'tls', mtls: true, kind: 'tcp' }];
-  if (mode === 'DISABLE') return [plainHttp, { mtls: false, kind: 'tcp' }];
+  // Two TCP chains, because Envoy does not go back from "raw_buffer" to a chain that asks for nothing.
+  if (mode === 'DISABLE') return [plainHttp, { transport: 'raw_buffer', mtls: false, kind: 'tcp' }, { mtls: false, kind: 'tcp' }];
   return [
     mtlsHttp, plainHttp, { transport: 'tls', alpns: MTLS_TCP_ALPNS, mtls: true, kind: 'tcp' },
     { transport: 'raw_buffer', mtls: false, kind: 'tcp' }, { transport: 'tls', mtls: false, kind: 'tcp' },

@@ -110,16 +110,16 @@ function networkText(subnet: string): string {
 function buildListener(view: ProxyView, entry: Entry): Listener {
   const name = listenerName(entry.bind, entry.port);
   const wildcard = entry.bind === WILDCARD || entry.bind === WILDCARD_V6;
-  const chains: FilterChain[] = entry.chains.map((chain) => {
-    const match = l4ChainMatch(chain);
-    return create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters: tcpFilters(view, 'outbound', chain.targets) });
-  });
+  const sniffs = entry.routes !== undefined;
+  const tcp = entry.chains.map((chain) => ({ match: l4ChainMatch(chain), filters: tcpFilters(view, 'outbound', chain.targets) }));
+  // Beside an HTTP chain a chain that asks for nothing is never found (Envoy does not go back from "raw_buffer"): it must be the default.
+  const fallThrough = sniffs ? tcp.find((chain) => !chain.match) : undefined;
+  const chains: FilterChain[] = tcp.filter((chain) => chain !== fallThrough).map(({ match, filters }) => create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters }));
   if (entry.routes !== undefined)
     chains.push(create(FilterChainSchema, {
       filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...PLAINTEXT_HTTP_ALPNS] },
       filters: [httpConnectionManager(view, { direction: 'outbound', listener: name, routes: { rds: entry.routes } })],
     }));
-  const sniffs = entry.routes !== undefined;
   const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0);
   const listener = create(ListenerSchema, {
     name, address: socketAddress(entry.bind, entry.port), trafficDirection: TrafficDirection.OUTBOUND, bindToPort: view.proxy.interceptionMode === 'NONE',
@@ -127,8 +127,9 @@ function buildListener(view: ProxyView, entry: Entry): Listener {
     listenerFilters: [...(sniffs || needsNames ? [tlsInspector()] : []), ...(sniffs ? [httpInspector()] : [])],
     filterChains: chains, accessLog: listenerAccessLogs(view.snapshot.mesh),
   });
+  if (fallThrough) listener.defaultFilterChain = create(FilterChainSchema, { filters: fallThrough.filters });
   // Traffic to strangers on a port that the mesh also uses.
-  if (wildcard && !entry.chains.some((chain) => l4ChainMatch(chain) === undefined)) listener.defaultFilterChain = passthroughChain(view);
+  else if (wildcard && tcp.every((chain) => chain.match)) listener.defaultFilterChain = passthroughChain(view);
   return listener;
 }
 
