@@ -8,7 +8,7 @@ import type { Resource } from './api/resources.ts';
 import { SYSTEM_USER, type UserInfo } from './auth/user.ts';
 import type { Handlers } from './http/resource-handler.ts';
 import { parseResourcePath, segmentsOf } from './http/request-info.ts';
-import type { WriteContext } from './rest/context.ts';
+import type { Environment, WriteContext } from './rest/context.ts';
 import { createObject } from './rest/create.ts';
 import { deleteObject } from './rest/delete.ts';
 import { getObject, listObjects } from './rest/read.ts';
@@ -21,7 +21,8 @@ import { mergePatch } from './patch/merge-patch.ts';
 import { pathNotFound } from './status.ts';
 
 /** A client for code in the same process. Objects it returns are the stored ones: frozen, shared, and current at the time of the call. */
-export function createInProcessClient({ env, tokens }: Handlers, user: UserInfo = SYSTEM_USER, agent = 'meltemi'): KubeClient {
+export function createInProcessClient(handlers: Handlers, user: UserInfo = SYSTEM_USER, agent = 'meltemi'): KubeClient {
+  const { env } = handlers;
   const resourceOf = (type: ResourceType): Resource => {
     const resource = env.resources.find(type.group, type.version, type.plural);
     if (!resource) throw pathNotFound();
@@ -32,7 +33,6 @@ export function createInProcessClient({ env, tokens }: Handlers, user: UserInfo 
     // Unknown fields in our own writes are our bugs.
     warnings: { push: (...texts: string[]) => (texts.forEach((text) => env.log.warn(text, { manager: options?.fieldManager ?? agent })), texts.length) } as unknown as string[],
   });
-  const shown = <T extends KubeObject>(object: KubeObject, type: ResourceType): T => asVersion(object, { apiVersion: apiVersionOf(type) }) as T;
   const targetOf = (type: ResourceType, name: string, namespace: string | undefined, options?: WriteOptions): Target => ({
     resource: resourceOf(type), name, namespace: type.namespaced ? namespace : undefined, subresource: options?.subresource ?? '',
   });
@@ -50,31 +50,7 @@ export function createInProcessClient({ env, tokens }: Handlers, user: UserInfo 
       const { items, resourceVersion } = listObjects(env, resourceOf(type), options.namespace, options);
       return { items: items.map((item) => shown<T>(item, type)), resourceVersion };
     },
-    async *watch<T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncGenerator<WatchEvent<T>> {
-      let queue: WatchEvent<T>[] = [];
-      let wake: () => void = () => {};
-      const { signal } = options;
-      const stop = watchObjects(env, resourceOf(type), options.namespace, options, Number(options.resourceVersion), (event) => {
-        queue.push({ type: event.type, object: shown<T>(event.object, type) });
-        wake();
-      });
-      const aborted = (): void => wake();
-      signal.addEventListener('abort', aborted);
-      try {
-        while (!signal.aborted) {
-          if (queue.length === 0) await new Promise<void>((resolve) => void (wake = resolve));
-          const batch = queue;
-          queue = [];
-          for (const event of batch) {
-            if (signal.aborted) return;
-            yield event;
-          }
-        }
-      } finally {
-        stop();
-        signal.removeEventListener('abort', aborted);
-      }
-    },
+    watch: <T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }) => watchEvents<T>(env, resourceOf(type), type, options),
     async create<T extends KubeObject>(type: ResourceType, object: T, options?: WriteOptions): Promise<T> {
       return shown<T>(await createObject(env, resourceOf(type), type.namespaced ? object.metadata.namespace : undefined, object, contextOf(options)), type);
     },
@@ -99,14 +75,54 @@ export function createInProcessClient({ env, tokens }: Handlers, user: UserInfo 
         if (!(thrown instanceof ApiError && thrown.code === 404)) throw thrown;
       }
     },
-    async post<T>(path: string, body: unknown): Promise<T> {
-      const parsed = parseResourcePath(segmentsOf(path) ?? []);
-      const resource = parsed && env.resources.find(parsed.group, parsed.version, parsed.plural);
-      if (!parsed || !resource) throw pathNotFound();
-      if (isVirtual(resource)) return reviewToken(env, tokens, body) as T;
-      if (parsed.plural === 'serviceaccounts' && parsed.subresource === 'token' && parsed.namespace && parsed.name) return requestToken(env, tokens, resource, parsed.namespace, parsed.name, body) as T;
-      if (parsed.name === undefined) return (await createObject(env, resource, parsed.namespace, body, contextOf())) as T;
-      throw pathNotFound();
-    },
+    post: <T>(path: string, body: unknown) => post(handlers, path, body, contextOf()) as Promise<T>,
   };
+}
+
+function shown<T extends KubeObject>(object: KubeObject, type: ResourceType): T {
+  return asVersion(object, { apiVersion: apiVersionOf(type) }) as T;
+}
+
+/** Starts to watch at once, not with the first read: nothing is missed in between. */
+function watchEvents<T extends KubeObject>(env: Environment, resource: Resource, type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncIterable<WatchEvent<T>> {
+  let queue: WatchEvent<T>[] = [];
+  let wake: () => void = () => {};
+  const { signal } = options;
+  const stop = watchObjects(env, resource, options.namespace, options, Number(options.resourceVersion), (event) => {
+    queue.push({ type: event.type, object: shown<T>(event.object, type) });
+    wake();
+  });
+  const aborted = (): void => {
+    stop();
+    wake();
+  };
+  signal.addEventListener('abort', aborted, { once: true });
+  if (signal.aborted) stop();
+  async function* events(): AsyncGenerator<WatchEvent<T>> {
+    try {
+      while (!signal.aborted) {
+        if (queue.length === 0) await new Promise<void>((resolve) => void (wake = resolve));
+        const batch = queue;
+        queue = [];
+        for (const event of batch) {
+          if (signal.aborted) return;
+          yield event;
+        }
+      }
+    } finally {
+      stop();
+      signal.removeEventListener('abort', aborted);
+    }
+  }
+  return events();
+}
+
+async function post({ env, tokens }: Handlers, path: string, body: unknown, context: WriteContext): Promise<unknown> {
+  const parsed = parseResourcePath(segmentsOf(path) ?? []);
+  const resource = parsed && env.resources.find(parsed.group, parsed.version, parsed.plural);
+  if (!parsed || !resource) throw pathNotFound();
+  if (isVirtual(resource)) return reviewToken(env, tokens, body);
+  if (parsed.plural === 'serviceaccounts' && parsed.subresource === 'token' && parsed.namespace && parsed.name) return requestToken(env, tokens, resource, parsed.namespace, parsed.name, body);
+  if (parsed.name === undefined) return createObject(env, resource, parsed.namespace, body, context);
+  throw pathNotFound();
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { messageOf } from '../../../base/errors.ts';
 import { badRequest, tooLarge, unsupportedMediaType } from '../status.ts';
+import { decodeProtobuf } from './protobuf.ts';
 
 /** Bytes of a request body. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -23,9 +24,10 @@ export async function readBody(request: IncomingMessage): Promise<Buffer> {
 /** Parses JSON, or YAML where the media type says so. An empty body is undefined. @throws ApiError 400, 415 */
 export async function parseBody(body: Buffer, mediaType: string): Promise<unknown> {
   if (body.length === 0) return undefined;
+  if (mediaType === 'application/vnd.kubernetes.protobuf') return decodeProtobuf(body);
   const yaml = mediaType.includes('yaml');
   if (!yaml && mediaType !== '' && !mediaType.endsWith('json')) {
-    throw unsupportedMediaType('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml');
+    throw unsupportedMediaType('the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf');
   }
   const text = body.toString('utf8');
   checkTextDepth(text);

@@ -34,11 +34,13 @@ export async function createDraft(env: Environment, resource: Resource, namespac
   if (namespace !== undefined) checkNamespace(env, resource, namespace, name);
   if (name !== '' && env.store.get(storageKey(resource, name, namespace))) throw alreadyExists(resource, name);
   const attributes: AdmissionAttributes = { operation: 'CREATE', resource, subresource: '', namespace, name, old: undefined, context };
+  // Before admission: what admission adds belongs to nobody.
+  if (resource.status) delete draft['status'];
+  if (!tracked) draft = trackUpdate(undefined, draft, resource.schema, { manager: context.fieldManager, apiVersion: resource.apiVersion, time: timestamp(env.now()) }) as Draft;
   await strategy.admit?.(draft, attributes, env);
   const admitted = await env.webhooks.mutate(attributes, draft, (changed) => strategy.admit?.(changed, attributes, env));
   if (admitted !== draft) draft = withDefaults(resource, admitted);
   prepare(env, resource, draft);
-  if (!tracked) draft = trackUpdate(undefined, draft, resource.schema, { manager: context.fieldManager, apiVersion: resource.apiVersion, time: timestamp(env.now()) }) as Draft;
   for (let attempt = 1; ; attempt++) {
     if (name === '' && textAt(draft.metadata, 'generateName') !== '') draft.metadata['name'] = generatedName(textAt(draft.metadata, 'generateName'));
     if (attempt === 1) await validate(env, resource, draft, attributes);

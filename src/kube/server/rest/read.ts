@@ -37,7 +37,7 @@ export function selectorOf(resource: Resource, query: ListQuery): (object: KubeO
     if (field === 'metadata.name') return (object: KubeObject) => (object.metadata.name === value) === equal;
     if (field === 'metadata.namespace' && resource.namespaced) return (object: KubeObject) => ((object.metadata.namespace ?? '') === value) === equal;
     const read = Object.hasOwn(fields, field) ? fields[field] : undefined;
-    if (!read) throw badRequest(`Unable to find "${resource.apiVersion}, Resource=${resource.plural}" that match label selector "${query.labelSelector ?? ''}", field selector "${query.fieldSelector ?? ''}": field label not supported: ${field}`);
+    if (!read) throw badRequest(`field label not supported: ${field}`);
     return (object: KubeObject) => (read(object) === value) === equal;
   });
   if (terms.length === 0 && !query.labelSelector) return () => true;

@@ -209,15 +209,14 @@ async function admitUpdate(env: Environment, target: Target, context: WriteConte
   const { resource, namespace, name, subresource } = target;
   const strategy = strategyOf(resource);
   const attributes: AdmissionAttributes = { operation: 'UPDATE', resource, subresource, namespace, name, old: live, context };
-  const admitted = await env.webhooks.mutate(attributes, prepared, () => {});
-  let draft = admitted === prepared ? prepared : keepServerFields(env, target, withDefaults(resource, admitted), live);
+  const writer = { manager: context.fieldManager, apiVersion: resource.apiVersion, time: timestamp(env.now()), ...(subresource === '' ? {} : { subresource }) };
+  // Before admission: what admission adds belongs to nobody.
+  const owned = tracked ? prepared : (trackUpdate(live, prepared, resource.schema, writer) as Draft);
+  const admitted = await env.webhooks.mutate(attributes, owned, () => {});
+  const draft = admitted === owned ? owned : keepServerFields(env, target, withDefaults(resource, admitted), live);
   if (resource.group === '' && resource.kind === 'Service' && subresource === '') env.services.allocate(draft, live);
   const causes = [...checkMetadata(draft.metadata, 'segment'), ...schemaCauses(resource, draft), ...(subresource === '' || subresource === 'scale' ? (strategy.validate?.(draft, live) ?? []) : [])];
   if (causes.length > 0) throw invalid(resource, name, uniqueCauses(causes));
-  if (!tracked) {
-    const writer = { manager: context.fieldManager, apiVersion: resource.apiVersion, time: timestamp(env.now()), ...(subresource === '' ? {} : { subresource }) };
-    draft = trackUpdate(live, draft, resource.schema, writer) as Draft;
-  }
   await env.webhooks.validate(attributes, draft);
   return draft;
 }

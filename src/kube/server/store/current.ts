@@ -91,7 +91,7 @@ export class CurrentState {
     this.history.push(event);
     // Trimmed in steps, so that a write costs no array move.
     if (this.history.length > this.historyLimit * 1.25) this.compact(this.history[this.history.length - this.historyLimit - 1]!.revision);
-    for (const watcher of [...this.watchers]) if (event.key.startsWith(watcher.prefix)) watcher.listener(event);
+    for (const watcher of this.watchers) if (event.key.startsWith(watcher.prefix)) watcher.listener(event);
   }
 
   private lowerBound(key: string): number {

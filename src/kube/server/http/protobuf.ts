@@ -1,0 +1,172 @@
+/**
+ * Objects in Kubernetes' protobuf encoding. `kubectl create configmap|secret|namespace|token|…` sends them so; everything else of kubectl is JSON, and
+ * every answer may be. Only the messages those commands send are known; anything else is refused by name, never dropped.
+ * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding
+ */
+import { setOwn } from '../json.ts';
+import { badRequest, unsupportedMediaType } from '../status.ts';
+
+/** `int!` and `bool!` keep zero: there absent means something else. */
+type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | Message;
+type Field = readonly [name: string, type: FieldType, repeated?: 'list'];
+interface Message {
+  readonly [field: number]: Field;
+}
+
+const META: Message = {
+  1: ['name', 'string'], 2: ['generateName', 'string'], 3: ['namespace', 'string'], 5: ['uid', 'string'], 6: ['resourceVersion', 'string'], 7: ['generation', 'int'],
+  8: ['creationTimestamp', 'time'], 11: ['labels', 'map'], 12: ['annotations', 'map'], 14: ['finalizers', 'string', 'list'],
+};
+const SELECTOR: Message = { 1: ['matchLabels', 'map'], 2: ['matchExpressions', { 1: ['key', 'string'], 2: ['operator', 'string'], 3: ['values', 'string', 'list'] }, 'list'] };
+const CONTAINER: Message = {
+  1: ['name', 'string'], 2: ['image', 'string'], 3: ['command', 'string', 'list'], 4: ['args', 'string', 'list'], 5: ['workingDir', 'string'],
+  6: ['ports', { 1: ['name', 'string'], 2: ['hostPort', 'int'], 3: ['containerPort', 'int'], 4: ['protocol', 'string'], 5: ['hostIP', 'string'] }, 'list'],
+  7: ['env', { 1: ['name', 'string'], 2: ['value', 'string'] }, 'list'], 14: ['imagePullPolicy', 'string'],
+};
+const POD_TEMPLATE: Message = {
+  1: ['metadata', META],
+  2: ['spec', { 2: ['containers', CONTAINER, 'list'], 3: ['restartPolicy', 'string'], 6: ['dnsPolicy', 'string'], 7: ['nodeSelector', 'map'], 8: ['serviceAccountName', 'string'], 20: ['initContainers', CONTAINER, 'list'] }],
+};
+const BACKEND: Message = {
+  3: ['resource', { 1: ['apiGroup', 'string'], 2: ['kind', 'string'], 3: ['name', 'string'] }],
+  4: ['service', { 1: ['name', 'string'], 2: ['port', { 1: ['name', 'string'], 2: ['number', 'int'] }] }],
+};
+
+const MESSAGES: Readonly<Record<string, Message>> = {
+  'v1/Namespace': { 1: ['metadata', META], 2: ['spec', { 1: ['finalizers', 'string', 'list'] }] },
+  'v1/ConfigMap': { 1: ['metadata', META], 2: ['data', 'map'], 3: ['binaryData', 'bytesMap'], 4: ['immutable', 'bool!'] },
+  'v1/Secret': { 1: ['metadata', META], 2: ['data', 'bytesMap'], 3: ['type', 'string'], 4: ['stringData', 'map'], 5: ['immutable', 'bool!'] },
+  'v1/ServiceAccount': { 1: ['metadata', META], 3: ['imagePullSecrets', { 1: ['name', 'string'] }, 'list'], 4: ['automountServiceAccountToken', 'bool!'] },
+  'v1/Service': {
+    1: ['metadata', META],
+    2: ['spec', {
+      1: ['ports', { 1: ['name', 'string'], 2: ['protocol', 'string'], 3: ['port', 'int'], 4: ['targetPort', 'intOrString'], 5: ['nodePort', 'int'], 6: ['appProtocol', 'string'] }, 'list'],
+      2: ['selector', 'map'], 3: ['clusterIP', 'string'], 4: ['type', 'string'], 5: ['externalIPs', 'string', 'list'], 7: ['sessionAffinity', 'string'], 8: ['loadBalancerIP', 'string'], 10: ['externalName', 'string'],
+    }],
+  },
+  'apps/v1/Deployment': {
+    1: ['metadata', META],
+    2: ['spec', { 1: ['replicas', 'int!'], 2: ['selector', SELECTOR], 3: ['template', POD_TEMPLATE], 4: ['strategy', { 1: ['type', 'string'] }], 5: ['minReadySeconds', 'int'], 7: ['paused', 'bool'] }],
+  },
+  'networking.k8s.io/v1/Ingress': {
+    1: ['metadata', META],
+    2: ['spec', {
+      1: ['defaultBackend', BACKEND], 2: ['tls', { 1: ['hosts', 'string', 'list'], 2: ['secretName', 'string'] }, 'list'],
+      3: ['rules', { 1: ['host', 'string'], 2: ['', { 1: ['http', { 1: ['paths', { 1: ['path', 'string'], 2: ['backend', BACKEND], 3: ['pathType', 'string'] }, 'list'] }] }] }, 'list'],
+      4: ['ingressClassName', 'string'],
+    }],
+  },
+  'authentication.k8s.io/v1/TokenRequest': {
+    1: ['metadata', META],
+    2: ['spec', { 1: ['audiences', 'string', 'list'], 3: ['boundObjectRef', { 1: ['kind', 'string'], 2: ['apiVersion', 'string'], 3: ['name', 'string'], 4: ['uid', 'string'] }], 4: ['expirationSeconds', 'int!'] }],
+  },
+  'authentication.k8s.io/v1/TokenReview': { 1: ['metadata', META], 2: ['spec', { 1: ['token', 'string'], 2: ['audiences', 'string', 'list'] }] },
+  'v1/DeleteOptions': {
+    1: ['gracePeriodSeconds', 'int!'], 2: ['preconditions', { 1: ['uid', 'string'], 2: ['resourceVersion', 'string'] }], 3: ['orphanDependents', 'bool!'], 4: ['propagationPolicy', 'string'], 5: ['dryRun', 'string', 'list'],
+  },
+};
+
+const MAGIC = Buffer.from('k8s\0', 'latin1');
+const ENVELOPE: Message = { 1: ['typeMeta', { 1: ['apiVersion', 'string'], 2: ['kind', 'string'] }], 2: ['raw', 'bytes'], 3: ['contentEncoding', 'string'], 4: ['contentType', 'string'] };
+
+/** Decodes an enveloped object. @throws ApiError 400 for broken bytes, 415 for a message or field that is not known */
+export function decodeProtobuf(body: Buffer): Record<string, unknown> {
+  if (!body.subarray(0, 4).equals(MAGIC)) throw badRequest('provided data does not appear to be a protobuf message, expected prefix "k8s\\0"');
+  const envelope = decodeMessage(body.subarray(4), ENVELOPE, 'Unknown');
+  const { apiVersion = '', kind = '' } = (envelope['typeMeta'] ?? {}) as Record<string, string>;
+  const name = `${apiVersion}/${kind}`;
+  const message = Object.hasOwn(MESSAGES, name) ? MESSAGES[name] : kind === 'DeleteOptions' ? MESSAGES['v1/DeleteOptions'] : undefined;
+  if (!message) throw unsupportedMediaType(`${name} is not known in protobuf to this server; send application/json`);
+  return { apiVersion, kind, ...decodeMessage(Buffer.from(String(envelope['raw'] ?? ''), 'base64'), message, kind) };
+}
+
+interface Reader {
+  readonly bytes: Buffer;
+  at: number;
+}
+
+function varint(reader: Reader): bigint {
+  let value = 0n;
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = reader.bytes[reader.at++];
+    if (byte === undefined) break;
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 0x80) return BigInt.asIntN(64, value);
+  }
+  throw badRequest('proto: malformed varint');
+}
+
+function chunk(reader: Reader): Buffer {
+  const length = Number(varint(reader));
+  const end = reader.at + length;
+  if (length < 0 || end > reader.bytes.length) throw badRequest('proto: unexpected EOF');
+  const part = reader.bytes.subarray(reader.at, end);
+  reader.at = end;
+  return part;
+}
+
+function decodeMessage(bytes: Buffer, message: Message, path: string): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  const reader: Reader = { bytes, at: 0 };
+  while (reader.at < bytes.length) {
+    const tag = Number(varint(reader));
+    const [number, wire] = [tag >>> 3, tag & 7];
+    if (wire !== 0 && wire !== 2) throw badRequest(`proto: wire type ${wire} in ${path}`);
+    const value = wire === 0 ? varint(reader) : chunk(reader);
+    const field = Object.hasOwn(message, number) ? message[number] : undefined;
+    if (field) store(result, field, value, path);
+    // Go writes zero values of fields it does not leave out; they say nothing.
+    else if (!isZero(value)) throw unsupportedMediaType(`protobuf field ${number} of ${path} is not known to this server; send application/json`);
+  }
+  return result;
+}
+
+/** Zero, an empty text, or a message in which everything is. */
+function isZero(value: bigint | Buffer): boolean {
+  if (typeof value === 'bigint') return value === 0n;
+  if (value.length === 0) return true;
+  try {
+    return Object.keys(decodeMessage(value, {}, '')).length === 0;
+  } catch {
+    return false;
+  }
+}
+
+function store(result: Record<string, unknown>, [name, kind, repeated]: Field, raw: bigint | Buffer, path: string): void {
+  if ((kind === 'map' || kind === 'bytesMap') && typeof raw !== 'bigint') {
+    const entry = decodeMessage(raw, { 1: ['key', 'string'], 2: ['value', kind === 'map' ? 'string' : 'bytes'] }, `${path}.${name}`);
+    const map = (result[name] ??= {}) as Record<string, unknown>;
+    setOwn(map, String(entry['key'] ?? ''), entry['value'] ?? '');
+    return;
+  }
+  const value = decodeValue(kind, raw, `${path}.${name}`);
+  if (repeated) ((result[name] ??= []) as unknown[]).push(value ?? '');
+  // An embedded Go struct: its fields are the parent's.
+  else if (name === '') Object.assign(result, value);
+  else if (value !== undefined) result[name] = value;
+}
+
+function decodeValue(kind: FieldType, raw: bigint | Buffer, path: string): unknown {
+  if (typeof raw === 'bigint') {
+    if (kind === 'bool' || kind === 'bool!') return raw !== 0n || kind === 'bool!' ? raw !== 0n : undefined;
+    if (kind === 'int' || kind === 'int!') return raw !== 0n || kind === 'int!' ? Number(raw) : undefined;
+    throw badRequest(`proto: ${path} is no number`);
+  }
+  switch (kind) {
+    case 'string': return raw.length > 0 ? raw.toString('utf8') : undefined;
+    case 'bytes': return raw.toString('base64');
+    case 'time': {
+      const { seconds } = decodeMessage(raw, { 1: ['seconds', 'int'], 2: ['nanos', 'int'] }, path);
+      return typeof seconds === 'number' && seconds > 0 ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : undefined;
+    }
+    case 'intOrString': {
+      const { type, int, text } = decodeMessage(raw, { 1: ['type', 'int'], 2: ['int', 'int'], 3: ['text', 'string'] }, path);
+      return type === 1 ? text : int;
+    }
+    case 'int': case 'int!': case 'bool': case 'bool!': case 'map': case 'bytesMap': throw badRequest(`proto: ${path} is no text`);
+    default: {
+      const inner = decodeMessage(raw, kind, path);
+      return Object.keys(inner).length > 0 ? inner : undefined;
+    }
+  }
+}
