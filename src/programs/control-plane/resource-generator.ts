@@ -89,7 +89,7 @@ export class ResourceGenerator {
   private bind(view: ProxyView, version: string, compiled: Compiled, maySeeSecrets: boolean, last: ProxyResources | undefined): ProxyResources {
     compiled.lastUsed = this.generation;
     compiled.view = view;
-    const endpoints: ResourceSet = { get: (name) => this.endpoint(view, compiled, name), values: () => [] };
+    const endpoints: ResourceSet = { get: (name) => this.endpoint(view, compiled, name, resources.resources(TYPE_URL.cluster), last), values: () => [] };
     const secrets = this.onDemand(compiled, TYPE_URL.secret, (name) => translateSecrets(view, [name])[0], last);
     const resources: ResourceView = {
       version,
@@ -149,8 +149,16 @@ export class ResourceGenerator {
     return { get, values: () => [...made.values()].filter((resource) => resource !== undefined) };
   }
 
-  /** An assignment is made again only when the service's list of endpoints is another one. */
-  private endpoint(view: ProxyView, compiled: Compiled, name: string): EncodedResource | undefined {
+  /**
+   * An assignment is made again only when the service's list of endpoints is another one. One whose cluster is gone stays as it was: routes that still
+   * point there are replaced in the same push, but after it.
+   */
+  private endpoint(view: ProxyView, compiled: Compiled, name: string, clusters: ResourceSet, last: ProxyResources | undefined): EncodedResource | undefined {
+    const before = compiled.endpoints.get(name) ?? last?.compiled.endpoints.get(name);
+    if (before && !clusters.get(name)) {
+      compiled.endpoints.set(name, before);
+      return before.resource;
+    }
     const host = parseClusterName(name)?.host;
     const service = host === undefined ? undefined : view.byHostname.get(host);
     const from = service && view.snapshot.endpoints.get(service.key);

@@ -6,16 +6,17 @@ import { parseCertificate } from '../../identity/certificate.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
-import { authenticate, type AuthenticatorOptions } from '../../xds/server/authenticate.ts';
+import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
 import { loadCertificates, type Certificates } from './certificates.ts';
 import { serveDebug } from './debug.ts';
-import { createDiscovery } from './discovery.ts';
+import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
 import { injectionSource } from './injection-context.ts';
 import { createKubeSource } from './kube-source.ts';
 import { MeshEngine } from './mesh-engine.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type ControlPlaneMetrics } from './metrics.ts';
 import { serveMonitoring } from './monitoring.ts';
+import type { ObjectSource } from './object-source.ts';
 import { splitAddress, type ControlPlaneOptions } from './options.ts';
 import { maintainRootConfigMaps } from './root-config-maps.ts';
 import { meshTrustDomain } from './trust-domain.ts';
@@ -36,53 +37,26 @@ export interface ControlPlane {
 export async function runControlPlane(options: ControlPlaneOptions, version: string): Promise<ControlPlane> {
   const abort = new AbortController();
   const { signal } = abort;
-  const clock = systemClock;
   const client = options.files === undefined ? createHttpsClient(findClusterAccess(options.kubeconfig === undefined ? {} : { path: options.kubeconfig })) : undefined;
-  const source = client
-    ? createKubeSource({ client, systemNamespace: options.systemNamespace, meshConfigMap: options.revision === '' ? 'istio' : `istio-${options.revision}`, signal })
-    : createFileSource(options.files ?? '.', signal);
+  const core = buildCore(options, version, client, signal);
+  const { source, engine, discovery, metrics, auth } = core;
   let ready = false;
-  let certificates: Certificates | undefined;
-  const auth: AuthenticatorOptions = {
-    trustDomain: () => meshTrustDomain(source.meshConfigText()),
-    trustedRootsPem: () => (certificates ? certificates.authority.material.caCertPem + certificates.authority.rootCertPem : ''),
-    reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
-    now: () => clock.now(),
-  };
-  const metrics = createMetrics({
-    version, startedAtMs: clock.now(), now: () => clock.now(),
-    connected: () => discovery.server.clients().length,
-    rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
-  });
-  const engine = new MeshEngine({
-    source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace,
-    onChange: (change) => metrics.change(change),
-    onUpdate: (update) => {
-      metrics.update(update);
-      discovery.publish(update);
-    },
-  });
-  const discovery = createDiscovery({
-    engine: () => engine, metrics, clock, trustEverybody: client === undefined,
-    authenticate: (credentials) => authenticate(credentials, auth),
-    certificates: { authority: () => certificates!.authority, authenticate: (credentials) => authenticate(credentials, auth), now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
-  });
   if (options.debugAddress !== undefined)
-    await serveDebug(splitAddress(options.debugAddress), { ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace, authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth) });
+    await serveDebug(splitAddress(options.debugAddress), {
+      ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace,
+      authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth),
+    });
   if (options.monitoringAddress !== undefined) await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version });
 
   await source.synced;
-  certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock, signal });
+  const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock: systemClock, signal });
+  core.use(certificates);
   await engine.start();
-  const rotations: (() => void)[] = [];
-  if (client) await startClusterDuties(client, options, certificates, version, source.meshConfigText, metrics, signal, rotations);
+  const rotations: (() => void)[] = [() => discovery.server.rotate(certificates.serving)];
+  certificates.onRotate(() => rotations.forEach((rotate) => rotate()));
+  if (client) await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations });
   const grpcPort = options.grpcAddress === undefined ? undefined : await discovery.server.listenPlaintext(options.grpcAddress);
   const secureGrpcPort = options.secureGrpcAddress === undefined ? undefined : await discovery.server.listenTls(options.secureGrpcAddress, certificates.serving);
-  const { serving } = certificates;
-  certificates.onRotate(() => {
-    discovery.server.rotate(certificates?.serving ?? serving);
-    for (const rotate of rotations) rotate();
-  });
   ready = true;
   log.info('serving', { version, grpcPort: grpcPort ?? 0, secureGrpcPort: secureGrpcPort ?? 0, services: engine.snapshot.services.length });
   return {
@@ -96,15 +70,68 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   };
 }
 
+interface Core {
+  readonly source: ObjectSource;
+  readonly engine: MeshEngine;
+  readonly discovery: Discovery;
+  readonly metrics: ControlPlaneMetrics;
+  readonly auth: AuthenticatorOptions;
+  /** Hands in the CA, which is loaded after the objects. */
+  use(certificates: Certificates): void;
+}
+
+/** Objects → engine → discovery, wired but not started. */
+function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal): Core {
+  const clock = systemClock;
+  let certificates: Certificates | undefined;
+  const source = client
+    ? createKubeSource({ client, systemNamespace: options.systemNamespace, meshConfigMap: options.revision === '' ? 'istio' : `istio-${options.revision}`, signal })
+    : createFileSource(options.files ?? '.', signal);
+  const auth: AuthenticatorOptions = {
+    trustDomain: () => meshTrustDomain(source.meshConfigText()),
+    trustedRootsPem: () => (certificates ? certificates.authority.material.caCertPem + certificates.authority.rootCertPem : ''),
+    reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
+    now: () => clock.now(),
+  };
+  const metrics = createMetrics({
+    version, startedAtMs: clock.now(), now: () => clock.now(),
+    connected: () => discovery.server.clients().length,
+    rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
+  });
+  const engine: MeshEngine = new MeshEngine({
+    source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace,
+    onChange: (change) => metrics.change(change),
+    onUpdate: (update) => {
+      metrics.update(update);
+      discovery.publish(update);
+    },
+  });
+  const prove = (credentials: CallerCredentials) => authenticate(credentials, auth);
+  const discovery: Discovery = createDiscovery({
+    engine: () => engine, metrics, clock, trustEverybody: client === undefined, authenticate: prove,
+    certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
+  });
+  return { source, engine, discovery, metrics, auth, use: (loaded) => void (certificates = loaded) };
+}
+
+interface ClusterDuties {
+  readonly client: KubeClient;
+  readonly options: ControlPlaneOptions;
+  readonly certificates: Certificates;
+  readonly version: string;
+  readonly source: ObjectSource;
+  readonly metrics: ControlPlaneMetrics;
+  readonly signal: AbortSignal;
+  /** What must be done when the CA or the serving certificate changes. */
+  readonly rotations: (() => void)[];
+}
+
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. */
-async function startClusterDuties(
-  client: KubeClient, options: ControlPlaneOptions, certificates: Certificates, version: string, meshConfigText: () => string | undefined,
-  metrics: ReturnType<typeof createMetrics>, signal: AbortSignal, rotations: (() => void)[],
-): Promise<void> {
+async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }: ClusterDuties): Promise<void> {
   const rootCertPem = () => certificates.authority.rootCertPem;
   rotations.push(maintainRootConfigMaps({ client, rootCertPem, signal }));
   if (options.webhookAddress === undefined) return;
-  const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, meshConfigText, signal });
+  const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, meshConfigText: () => source.meshConfigText(), signal });
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
     onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
