@@ -23,8 +23,10 @@ export interface ListenerRuntime {
   readonly additionalAddresses: readonly { readonly address: string; readonly port: number }[];
   /** False: reached only by hand-over from a listener with `useOriginalDst`. */
   readonly bindToPort: boolean;
-  /** Hands connections over to the listener of their original destination. */
+  /** Takes the destination a connection had before it was redirected for its own (listener filter original_dst). */
   readonly useOriginalDst: boolean;
+  /** Hands connections over to the listener of that destination, when there is one (`use_original_dst`: virtualOutbound, not virtualInbound). */
+  readonly handOffRestoredDestination: boolean;
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified';
   /** Undefined: the filter is not there. The predicate is false where `filter_disabled` matches the destination port. */
   readonly tlsInspector: ((destinationPort: number) => boolean) | undefined;

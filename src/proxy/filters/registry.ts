@@ -29,6 +29,9 @@ for (const factory of FACTORIES) {
   if (factory.routeTypeUrl !== undefined) byTypeUrl.set(factory.routeTypeUrl, factory);
 }
 
+/** Factories by the type URLs of their configs and per-route configs. */
+export const HTTP_FILTERS: ReadonlyMap<string, HttpFilterFactory> = byTypeUrl;
+
 /** The factory for a filter config or a per-route config; undefined: we do not have this filter. */
 export function httpFilterFactory(typeUrl: string): HttpFilterFactory | undefined {
   return byTypeUrl.get(typeUrl);
