@@ -26,8 +26,8 @@ export function proxyEnv(input: TemplateInput): JsonObject[] {
   const { context, owner } = input;
   const global = context.values.global ?? {};
   const revision = context.values.revision ?? '';
-  const meshId = global.meshID || context.meshConfig.trustDomain || global.trustDomain || '';
-  const trustDomain = context.meshConfig.trustDomain || global.trustDomain || '';
+  const trustDomain = context.meshConfig.trustDomain || global.trustDomain || 'cluster.local';
+  const meshId = global.meshID || trustDomain;
   const policy = context.env?.['COMPLIANCE_POLICY'] ?? '';
   const env: JsonObject[] = [];
   if (context.meshConfig.inboundTrafficPolicy?.mode === 'LOCALHOST') env.push({ name: 'REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION', value: 'true' });
@@ -53,8 +53,7 @@ export function proxyEnv(input: TemplateInput): JsonObject[] {
       env.push({ name: 'ISTIO_META_OWNER', value: `kubernetes://apis/${owner.apiVersion}/namespaces/${owner.namespace}/${owner.kind.toLowerCase()}s/${owner.name}` });
   }
   if (Object.hasOwn(input.annotations, 'sidecar.istio.io/bootstrapOverride')) env.push({ name: 'ISTIO_BOOTSTRAP_OVERRIDE', value: '/etc/istio/custom-bootstrap/custom_bootstrap.json' });
-  if (meshId !== '') env.push({ name: 'ISTIO_META_MESH_ID', value: meshId });
-  if (trustDomain !== '') env.push({ name: 'TRUST_DOMAIN', value: trustDomain });
+  env.push({ name: 'ISTIO_META_MESH_ID', value: meshId }, { name: 'TRUST_DOMAIN', value: trustDomain });
   return [...env, ...metadataEnv(input)];
 }
 
