@@ -9,6 +9,7 @@ import { SYSTEM_USER, type UserInfo } from './auth/user.ts';
 import type { Handlers } from './http/resource-handler.ts';
 import { parseResourcePath, segmentsOf } from './http/request-info.ts';
 import type { Environment, WriteContext } from './rest/context.ts';
+import { bindPod } from './rest/bind.ts';
 import { createObject } from './rest/create.ts';
 import { deleteObject } from './rest/delete.ts';
 import { getObject, listObjects } from './rest/read.ts';
@@ -123,6 +124,7 @@ async function post({ env, tokens }: Handlers, path: string, body: unknown, cont
   if (!parsed || !resource) throw pathNotFound();
   if (isVirtual(resource)) return reviewToken(env, tokens, body);
   if (parsed.plural === 'serviceaccounts' && parsed.subresource === 'token' && parsed.namespace && parsed.name) return requestToken(env, tokens, resource, parsed.namespace, parsed.name, body);
+  if (parsed.plural === 'pods' && parsed.subresource === 'binding' && parsed.namespace && parsed.name) return bindPod(env, resource, parsed.namespace, parsed.name, body, context);
   if (parsed.name === undefined) return createObject(env, resource, parsed.namespace, body, context);
   throw pathNotFound();
 }

@@ -5,16 +5,17 @@ import type { Resource } from '../api/resources.ts';
 import { isVirtual } from '../api/discovery.ts';
 import type { TokenAuthority } from '../auth/tokens.ts';
 import { mayDoEverything, type UserInfo } from '../auth/user.ts';
-import { clone, isObject, textAt } from '../json.ts';
+import { isObject } from '../json.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
 import { mergePatch } from '../patch/merge-patch.ts';
-import type { Environment, WriteContext, Draft } from '../rest/context.ts';
+import type { Environment, WriteContext } from '../rest/context.ts';
+import { bindPod } from '../rest/bind.ts';
 import { createObject } from '../rest/create.ts';
 import { deleteObject, type Deletion } from '../rest/delete.ts';
 import { getObject, listObjects } from '../rest/read.ts';
 import { scaleOf, writeScale } from '../rest/scale.ts';
 import { requestToken, reviewToken } from '../rest/token.ts';
-import { modifyObject, patchObject, updateObject, type ObjectSubresource, type PatchType, type Target } from '../rest/update.ts';
+import { patchObject, updateObject, type ObjectSubresource, type PatchType, type Target } from '../rest/update.ts';
 import { badRequest, forbidden, invalid, methodNotAllowed, pathNotFound, required, unsupportedMediaType } from '../status.ts';
 import { parseBody, readBody } from './body.ts';
 import { streamLogs, type PodLogs } from './logs.ts';
@@ -202,7 +203,7 @@ async function handleSubresource(call: Call): Promise<void> {
   } else if (path.subresource === 'finalize' && core('namespaces')) {
     if (request.method === 'PUT') await writeObject(call, 'finalize', (object) => object);
     else throw methodNotAllowed();
-  } else if (path.subresource === 'binding' && core('pods')) await bindPod(call);
+  } else if (path.subresource === 'binding' && core('pods')) await handleBinding(call);
   else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy', 'eviction', 'ephemeralcontainers', 'resize'].includes(path.subresource)) throw methodNotAllowed();
   else throw pathNotFound();
 }
@@ -226,19 +227,9 @@ async function handleScale(call: Call): Promise<void> {
   } else throw methodNotAllowed();
 }
 
-async function bindPod(call: Call): Promise<void> {
-  const { handlers, request, response, query, resource, path, user } = call;
+async function handleBinding({ handlers, request, response, query, resource, path, user }: Call): Promise<void> {
   if (request.method !== 'POST') throw methodNotAllowed();
-  const node = textAt(await bodyOf(request), 'target', 'name');
-  if (node === '') throw badRequest('Binding "" is invalid: target.name: Required value');
-  const target: Target = { resource, namespace: path.namespace, name: path.name!, subresource: 'binding' };
-  await modifyObject(handlers.env, target, writeContext(request, query, user), (live) => {
-    const draft = clone(live) as unknown as Draft;
-    const spec = draft['spec'] as Record<string, unknown>;
-    if (spec['nodeName'] && spec['nodeName'] !== node) throw badRequest(`pod ${path.name} is already assigned to node "${String(spec['nodeName'])}"`);
-    spec['nodeName'] = node;
-    return draft;
-  });
+  await bindPod(handlers.env, resource, path.namespace!, path.name!, await bodyOf(request), writeContext(request, query, user));
   sendJson(response, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 }
 
