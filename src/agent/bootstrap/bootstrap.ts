@@ -2,38 +2,10 @@
 import type { ProxyIdentity } from '../node-metadata.ts';
 import type { AgentProxyConfig } from '../proxy-config.ts';
 import { collectorCluster, tlsToSds, tracingConfig } from './collectors.ts';
+import type { BootstrapInput } from './input.ts';
 import { staticListeners } from './listeners.ts';
 import { statsConfig } from './stats.ts';
 import { grpcCluster, localCluster, pipeCluster, typed, type JsonMap } from './parts.ts';
-
-/** Everything the bootstrap is made of. */
-export interface BootstrapInput {
-  readonly identity: ProxyIdentity;
-  readonly proxyConfig: AgentProxyConfig;
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly instanceIps: readonly string[];
-  /** `::` machines bind wildcard and loopback addresses of that family. */
-  readonly ipv6Only: boolean;
-  readonly prometheusPort: number;
-  readonly readinessPort: number;
-  /** 0 = none. */
-  readonly secureMetricsPort: number;
-  readonly secureMergedMetricsPort: number;
-  /** Unix sockets of the agent. */
-  readonly xdsSocket: string;
-  readonly sdsSocket: string;
-  /** Empty: outlier events are not logged. */
-  readonly outlierLogPath: string;
-  /** Where the Lightstep token was written. */
-  readonly lightstepTokenPath: string;
-  readonly compliancePolicy: string;
-  /** SO_MARK of every upstream connection; 0 = none. */
-  readonly socketMark: number;
-  /** Keep the statistic that says whether anything is connected. */
-  readonly countActiveConnections: boolean;
-  /** Extra keys of the environment (`GLOBAL_DOWNSTREAM_MAX_CONNECTIONS`, `LOAD_STATS_CONFIG_JSON`). */
-  readonly meta: Readonly<Record<string, unknown>>;
-}
 
 /** Builds the bootstrap of one proxy. @see https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/bootstrap/v3/bootstrap.proto */
 export function buildBootstrap(input: BootstrapInput): JsonMap {

@@ -1,5 +1,5 @@
 // Listeners that exist before any configuration arrives: metrics on 15090, readiness on 15021.
-import type { BootstrapInput } from './bootstrap.ts';
+import type { BootstrapInput } from './input.ts';
 import { ROUTER, sdsSecret, typed, type JsonMap } from './parts.ts';
 
 /** The static listeners, in Istio's order. */

@@ -1,5 +1,5 @@
 // Which of Envoy's statistics are kept, and how their names become Prometheus labels.
-import type { BootstrapInput } from './bootstrap.ts';
+import type { BootstrapInput } from './input.ts';
 import type { JsonMap } from './parts.ts';
 
 /** Tag name and the expression that cuts it out of a statistic's name. Names and expressions are Istio's: dashboards depend on them. */

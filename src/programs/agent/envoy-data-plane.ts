@@ -5,7 +5,7 @@ import { startEnvoy } from '../../agent/envoy/envoy-process.ts';
 import { openSdsServer } from '../../agent/envoy/sds-server.ts';
 import { openXdsProxy } from '../../agent/envoy/xds-proxy.ts';
 import { adminControl } from '../../agent/status/admin-client.ts';
-import type { DataPlaneContext, RunningDataPlane } from './run-proxy.ts';
+import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
 
 /** Starts Envoy below the agent. */
 export async function startEnvoyDataPlane({ settings, controlPlane, secrets, names, metrics }: DataPlaneContext): Promise<RunningDataPlane> {

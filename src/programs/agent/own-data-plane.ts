@@ -3,7 +3,7 @@ import { createLogger } from '../../base/log.ts';
 import { TYPE_URL } from '../../xds/ads.ts';
 import { createAdsClient } from '../../xds/client/ads-client.ts';
 import { channelOptions } from '../../agent/certificates/ca-client.ts';
-import type { DataPlaneContext, RunningDataPlane } from './run-proxy.ts';
+import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
 
 const log = createLogger('xdsproxy');
 

@@ -9,32 +9,14 @@ import { AgentSecretSource } from '../../agent/certificates/secret-source.ts';
 import { WorkloadCertificateManager } from '../../agent/certificates/workload-certificate.ts';
 import { drainBeforeExit } from '../../agent/lifecycle.ts';
 import { resolveSettings, type AgentSettings } from '../../agent/settings.ts';
-import type { ProxyControl } from '../../agent/status/admin-client.ts';
 import { parseAppProbers } from '../../agent/status/app-probes.ts';
 import { AgentMetrics, parseApplicationScrape } from '../../agent/status/metrics.ts';
 import { createStatusServer } from '../../agent/status/status-server.ts';
-import { openNameService, type NameService } from './name-service.ts';
+import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
+import { openNameService } from './name-service.ts';
 import { markedSocketOpener } from './marked-socket.ts';
 
 const log = createLogger('agent');
-
-/** What both data planes are given. */
-export interface DataPlaneContext {
-  readonly settings: AgentSettings;
-  readonly controlPlane: ControlPlaneConnection;
-  readonly secrets: AgentSecretSource;
-  readonly names: NameService;
-  readonly metrics: AgentMetrics;
-  readonly version: string;
-}
-
-/** A started data plane. */
-export interface RunningDataPlane {
-  readonly control: ProxyControl;
-  /** Exit code of the proxy, should it end before it is told to. */
-  readonly exited: Promise<number>;
-  stop(): void;
-}
 
 /** Starts everything; the process ends by signal, by `/quitquitquit`, or with the proxy. */
 export async function runProxy(args: readonly string[], version: string): Promise<undefined> {
