@@ -236,7 +236,8 @@ function computeKey(view: ProxyView): string {
     Object.entries(labelsOf(snapshot, proxy)).sort(([a], [b]) => (a < b ? -1 : 1)), proxy.interceptionMode,
     proxy.istioFilters, proxy.dnsCapture, proxy.dnsAutoAllocate, proxy.locality, proxy.network, proxy.clusterId,
     view.inbound.map((target) => [target.service.digest, target.port.number, target.targetPort]),
-    view.mtls.digests, view.sidecar?.digest, view.virtualServices.map((rule) => rule.digest), view.gateways.map((gateway) => gateway.digest),
+    // Ingress of a Sidecar names (and may send to) the pod's own address.
+    view.mtls.digests, view.sidecar?.digest, view.sidecar && view.sidecar.ingress.length > 0 ? proxy.ipAddresses : [], view.virtualServices.map((rule) => rule.digest), view.gateways.map((gateway) => gateway.digest),
   ];
   for (const service of view.services) {
     if (!modes.has(service.namespace)) modes.set(service.namespace, serverMtlsMode(view, service));
