@@ -1,5 +1,6 @@
 // One machine as a cluster: API server, controllers, kubelet, service addresses, DNS, host relays. Runs inside fresh namespaces, see `meltemi up`.
 import { writeSync, closeSync, writeFileSync, mkdirSync, createReadStream } from 'node:fs';
+import { setMaxListeners } from 'node:events';
 import { messageOf } from '../base/errors.ts';
 import { createLogger, setLogSink } from '../base/log.ts';
 import { startControllers } from '../kube/controllers/start.ts';
@@ -59,6 +60,8 @@ async function main(): Promise<void> {
 async function run(config: ClusterConfig, step: (text: string) => void): Promise<void> {
   const dir = stateDir(config.home);
   const { signal } = new AbortController();
+  // Every controller and informer listens to it; that is no leak.
+  setMaxListeners(0, signal);
   step('network of the node');
   const programs = await setUpNode(DIST, config.envoyPath);
   const agentEnv = { MELTEMI_DATA_PLANE: config.dataPlane === 'envoy' ? 'envoy' : 'meltemi', ...(config.envoyPath === undefined ? {} : { ENVOY_BIN: `${CONTAINER_HOME}/bin/envoy` }) };

@@ -109,7 +109,7 @@ export function writeVolume(folder: string, files: ReadonlyMap<string, VolumeFil
   chmodSync(folder, 0o755);
   const dataLink = join(folder, '..data');
   const old = existsSync(dataLink) ? readlinkSync(dataLink) : undefined;
-  if (old !== undefined && sameFiles(join(folder, old), files)) return false;
+  if (old !== undefined && sameFiles(folder, old, files)) return false;
   const next = `..${Date.now()}_${Math.floor(Math.random() * 1e9)}`;
   mkdirSync(join(folder, next), { mode: 0o755 });
   for (const [path, { content, mode }] of files) {
@@ -120,28 +120,27 @@ export function writeVolume(folder: string, files: ReadonlyMap<string, VolumeFil
     if (group !== undefined) chownSync(place, -1, group);
   }
   const names = new Set([...files.keys()].map((path) => path.split('/')[0]!));
-  writeFileSync(join(folder, next, '.meltemi-files'), JSON.stringify([...files.keys()]));
+  const before = listed(folder);
+  writeFileSync(listFile(folder), JSON.stringify([...files.keys()]));
   symlinkSync(next, join(folder, '..data_tmp'));
   renameSync(join(folder, '..data_tmp'), dataLink);
   for (const name of names) if (!existsSync(join(folder, name))) symlinkSync(`..data/${name}`, join(folder, name));
-  if (old !== undefined) removeOld(folder, old, names);
+  for (const path of before) if (!names.has(path.split('/')[0]!)) rmSync(join(folder, path.split('/')[0]!), { force: true });
+  if (old !== undefined) rmSync(join(folder, old), { recursive: true, force: true });
   return true;
 }
 
+/** The names of a volume's files are kept beside it, where no container sees them. */
+function listFile(folder: string): string {
+  return `${folder}.files.json`;
+}
+
 function listed(folder: string): readonly string[] {
-  const file = join(folder, '.meltemi-files');
+  const file = listFile(folder);
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as string[]) : [];
 }
 
-function sameFiles(folder: string, files: ReadonlyMap<string, VolumeFile>): boolean {
+function sameFiles(folder: string, data: string, files: ReadonlyMap<string, VolumeFile>): boolean {
   const before = listed(folder);
-  return before.length === files.size && before.every((path) => files.has(path) && readFileSync(join(folder, path)).equals(files.get(path)!.content));
-}
-
-function removeOld(folder: string, old: string, names: ReadonlySet<string>): void {
-  for (const path of listed(join(folder, old))) {
-    const name = path.split('/')[0]!;
-    if (!names.has(name)) rmSync(join(folder, name), { force: true });
-  }
-  rmSync(join(folder, old), { recursive: true, force: true });
+  return before.length === files.size && before.every((path) => files.has(path) && readFileSync(join(folder, data, path)).equals(files.get(path)!.content));
 }
