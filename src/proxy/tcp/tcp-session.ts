@@ -1,0 +1,271 @@
+import type { ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
+import type { TcpProxyRuntime } from '../config/runtime.ts';
+import type { ProxyEnvironment } from '../environment.ts';
+import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
+import { flagOf } from '../router/reset-reply.ts';
+import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
+import { connectHost } from '../router/connect-host.ts';
+import type { TcpStats } from '../stats.ts';
+
+/** How often counters of a living connection are reported. */
+const REPORT_MS = 5000;
+/** Above this many bytes in one direction the source reads into memory of its own, and nothing is copied any more. */
+const OWN_BUFFER_BYTES = 65_536;
+/** Without Istio's TCP metadata exchange, its ALPN must not be agreed on: the other side would wait for the exchange. */
+const EXCHANGE_ALPN = 'istio-peer-exchange';
+
+/** One proxied TCP connection: choose, connect, splice, record. */
+export class TcpSession {
+  private readonly startMs = Date.now();
+  private readonly startedAt = performance.now();
+  private readonly flags: ResponseFlag[] = [];
+  private cluster: Cluster | undefined;
+  private clusterName = '';
+  private host: Host | undefined;
+  private upstream: Connection | undefined;
+  private permit: Permit | undefined;
+  private abandon: (() => void) | undefined;
+  private attempts = 0;
+  private transportFailure = '';
+  private received = 0;
+  private sent = 0;
+  private reportedReceived = 0;
+  private reportedSent = 0;
+  private downstreamEnded = false;
+  private upstreamEnded = false;
+  private over = false;
+  private early: Buffer[] = [];
+  private idle: NodeJS.Timeout | undefined;
+  private reporter: NodeJS.Timeout | undefined;
+  private readonly stats: TcpStats;
+
+  constructor(
+    private readonly environment: ProxyEnvironment,
+    private readonly config: TcpProxyRuntime,
+    private readonly downstream: Connection,
+    private readonly info: HttpConnectionInfo,
+    private readonly onClosed: () => void,
+  ) {
+    this.stats = environment.stats.tcpProxy(config.statPrefix);
+    this.stats.counters.downstream_cx_total++;
+    this.stats.gauges.downstream_cx_active++;
+  }
+
+  start(unread: Buffer | undefined): void {
+    this.downstream.sink = this.downstreamSink;
+    this.downstream.pause();
+    if (unread !== undefined && unread.length > 0) {
+      this.received += unread.length;
+      this.early.push(unread);
+    }
+    this.clusterName = this.chooseCluster();
+    this.cluster = this.environment.clusters().get(this.clusterName);
+    if (this.cluster === undefined) {
+      this.stats.counters.downstream_cx_no_route++;
+      this.refuse('NC');
+    } else this.connect(this.cluster);
+  }
+
+  private chooseCluster(): string {
+    const { clusters, totalWeight } = this.config;
+    if (clusters.length <= 1) return clusters[0]?.name ?? '';
+    let rest = this.environment.random() * totalWeight;
+    for (const { name, weight } of clusters) {
+      rest -= weight;
+      if (rest < 0) return name;
+    }
+    return clusters.at(-1)!.name;
+  }
+
+  private connect(cluster: Cluster): void {
+    const hashKey = this.config.hashSourceIp ? this.downstream.remoteAddress : undefined;
+    const host = cluster.pick({ hashKey, previous: [], originalDestination: this.info.originalDestination, random: this.environment.random });
+    if (host === undefined) {
+      cluster.stats.counters.upstream_cx_none_healthy++;
+      this.refuse('UH');
+      return;
+    }
+    this.host = host;
+    const permit = cluster.admit('connection');
+    if (permit === undefined) {
+      cluster.stats.counters.upstream_cx_overflow++;
+      this.refuse('UO');
+      return;
+    }
+    this.permit = permit;
+    this.attempts++;
+    host.activeConnections++;
+    cluster.stats.gauges.upstream_cx_active++;
+    const alpn = cluster.transportFor(host).tls?.alpn.filter((name) => name !== EXCHANGE_ALPN);
+    this.abandon = connectHost({ cluster, host, alpn, serverName: this.info.serverName }, this.environment.contexts, {
+      onConnect: (connection) => this.connected(connection),
+      onFailure: (reason, transportFailure) => {
+        this.abandon = undefined;
+        this.releaseUpstream();
+        this.transportFailure = transportFailure;
+        cluster.report(host, { kind: 'connect-failure' });
+        if (this.attempts < this.config.maxConnectAttempts) this.connect(cluster);
+        else {
+          cluster.stats.counters.upstream_cx_connect_attempts_exceeded++;
+          this.refuse(flagOf(reason));
+        }
+      },
+    });
+  }
+
+  private connected(upstream: Connection): void {
+    this.abandon = undefined;
+    this.upstream = upstream;
+    this.cluster!.report(this.host!, { kind: 'connected', final: true });
+    upstream.sink = this.upstreamSink;
+    for (const chunk of this.early.splice(0)) upstream.writeBytes(chunk, 0, chunk.length);
+    if (this.downstreamEnded) upstream.end();
+    this.armIdle();
+    const { progress } = this.config;
+    if (progress !== undefined) {
+      this.report('open');
+      this.reporter = setInterval(() => this.report('interval'), REPORT_MS).unref();
+    }
+    this.downstream.resume();
+  }
+
+  private readonly downstreamSink: ConnectionSink = {
+    onData: (buffer, start, end) => {
+      this.received += end - start;
+      this.idle?.refresh();
+      const { upstream } = this;
+      if (upstream === undefined) {
+        this.early.push(Buffer.from(buffer.subarray(start, end)));
+        return;
+      }
+      if (this.received > OWN_BUFFER_BYTES) this.downstream.readIntoOwnBuffer(true);
+      if (!upstream.writeBytes(buffer, start, end)) this.downstream.pause();
+    },
+    onEnd: () => {
+      this.downstreamEnded = true;
+      this.upstream?.end();
+      this.closeWhenBothEnded();
+    },
+    onDrain: () => this.upstream?.resume(),
+    onClose: (cause) => this.closed(this.upstream, cause),
+  };
+
+  private readonly upstreamSink: ConnectionSink = {
+    onData: (buffer, start, end) => {
+      this.sent += end - start;
+      this.idle?.refresh();
+      if (this.sent > OWN_BUFFER_BYTES) this.upstream!.readIntoOwnBuffer(true);
+      if (!this.downstream.writeBytes(buffer, start, end)) this.upstream!.pause();
+    },
+    onEnd: () => {
+      this.upstreamEnded = true;
+      this.downstream.end();
+      this.closeWhenBothEnded();
+    },
+    onDrain: () => this.downstream.resume(),
+    onClose: (cause) => this.closed(this.downstream, cause),
+  };
+
+  private closeWhenBothEnded(): void {
+    if (!this.downstreamEnded || !this.upstreamEnded) return;
+    this.downstream.close();
+    this.upstream?.close();
+  }
+
+  /** One side is gone: the other follows, with a reset when the first was reset. */
+  private closed(other: Connection | undefined, cause: CloseCause): void {
+    if (other !== undefined && !other.destroyed) {
+      if (cause === undefined) other.close();
+      else other.destroy(true);
+    }
+    this.finish();
+  }
+
+  private refuse(flag: ResponseFlag): void {
+    this.flags.push(flag);
+    this.downstream.close();
+    this.finish();
+  }
+
+  private armIdle(): void {
+    if (this.config.idleTimeoutMs <= 0) return;
+    this.idle = setTimeout(() => {
+      this.stats.counters.idle_timeout++;
+      this.downstream.close();
+      this.upstream?.close();
+    }, this.config.idleTimeoutMs).unref();
+  }
+
+  private releaseUpstream(): void {
+    if (this.permit === undefined) return;
+    this.permit.release();
+    this.permit = undefined;
+    this.host!.activeConnections--;
+    this.cluster!.stats.gauges.upstream_cx_active--;
+  }
+
+  private report(phase: 'open' | 'interval'): void {
+    const receivedBytes = this.received - this.reportedReceived;
+    const sentBytes = this.sent - this.reportedSent;
+    this.reportedReceived = this.received;
+    this.reportedSent = this.sent;
+    this.config.progress?.({ phase, receivedBytes, sentBytes, record: () => this.record() });
+  }
+
+  private finish(): void {
+    if (this.over) return;
+    this.over = true;
+    clearTimeout(this.idle);
+    clearInterval(this.reporter);
+    this.abandon?.();
+    this.releaseUpstream();
+    if (this.upstream !== undefined) this.report('interval');
+    this.stats.gauges.downstream_cx_active--;
+    this.stats.counters.downstream_cx_rx_bytes_total += this.received;
+    this.stats.counters.downstream_cx_tx_bytes_total += this.sent;
+    this.config.record(this.record());
+    this.onClosed();
+  }
+
+  private record(): TrafficRecord {
+    const { config, info, upstream, host } = this;
+    const tls = config.direction === 'inbound' ? info.connection.tls : upstream?.tls;
+    return {
+      direction: config.direction,
+      protocol: 'tcp',
+      startMs: this.startMs,
+      durationMs: performance.now() - this.startedAt,
+      responseCode: 0,
+      responseCodeDetails: '',
+      responseFlags: this.flags,
+      connectionTerminationDetails: '',
+      upstreamTransportFailureReason: this.transportFailure,
+      bytesReceived: this.received,
+      bytesSent: this.sent,
+      wireBytesReceived: this.received,
+      wireBytesSent: this.sent,
+      method: '',
+      path: '',
+      authority: '',
+      scheme: '',
+      requestHeader: () => undefined,
+      responseHeader: () => undefined,
+      grpc: false,
+      grpcStatus: '',
+      routeName: '',
+      upstreamCluster: this.clusterName,
+      upstreamHost: host?.address ?? '',
+      upstreamLocalAddress: upstream === undefined ? '' : `${upstream.localAddress}:${upstream.localPort}`,
+      downstreamLocalAddress: info.localAddress,
+      downstreamRemoteAddress: info.remoteAddress,
+      requestedServerName: info.serverName,
+      attempts: this.attempts,
+      peerPrincipal: tls?.peer?.uriSans[0] ?? '',
+      localPrincipal: tls?.localUriSan ?? '',
+      peer: config.direction === 'inbound' ? undefined : host?.workload,
+      destinationService: this.cluster?.service,
+      connectionId: info.id,
+    };
+  }
+}
