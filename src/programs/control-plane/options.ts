@@ -1,4 +1,5 @@
 /** The command line of the control plane: Istio's flags where it has one. */
+import type { AddressInfo, Server } from 'node:net';
 import { parseArgs } from 'node:util';
 
 export interface ControlPlaneOptions {
@@ -81,4 +82,9 @@ export function parseOptions(args: readonly string[], env: Readonly<Record<strin
 export function splitAddress(address: string): { readonly host: string; readonly port: number } {
   const colon = address.lastIndexOf(':');
   return { host: address.slice(0, colon).replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(address.slice(colon + 1)) };
+}
+
+/** The port a server listens on. */
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
 }

@@ -1,4 +1,6 @@
 /** The control plane: the table of contents of what it starts. */
+import { setMaxListeners } from 'node:events';
+import type { Server } from 'node:net';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
@@ -17,7 +19,7 @@ import { MeshEngine } from './mesh-engine.ts';
 import { createMetrics, type ControlPlaneMetrics } from './metrics.ts';
 import { serveMonitoring } from './monitoring.ts';
 import type { ObjectSource } from './object-source.ts';
-import { splitAddress, type ControlPlaneOptions } from './options.ts';
+import { portOf, splitAddress, type ControlPlaneOptions } from './options.ts';
 import { maintainRootConfigMaps } from './root-config-maps.ts';
 import { meshTrustDomain } from './trust-domain.ts';
 import { reviewToken } from './token-review.ts';
@@ -30,6 +32,9 @@ export interface ControlPlane {
   /** Port of plaintext discovery; undefined when it is off. */
   readonly grpcPort: number | undefined;
   readonly secureGrpcPort: number | undefined;
+  readonly webhookPort: number | undefined;
+  readonly debugPort: number | undefined;
+  readonly monitoringPort: number | undefined;
   close(): void;
 }
 
@@ -37,16 +42,22 @@ export interface ControlPlane {
 export async function runControlPlane(options: ControlPlaneOptions, version: string): Promise<ControlPlane> {
   const abort = new AbortController();
   const { signal } = abort;
+  // Every informer listens to the end.
+  setMaxListeners(0, signal);
   const client = options.files === undefined ? createHttpsClient(findClusterAccess(options.kubeconfig === undefined ? {} : { path: options.kubeconfig })) : undefined;
   const core = buildCore(options, version, client, signal);
   const { source, engine, discovery, metrics, auth } = core;
   let ready = false;
-  if (options.debugAddress !== undefined)
-    await serveDebug(splitAddress(options.debugAddress), {
-      ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace,
-      authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth),
-    });
-  if (options.monitoringAddress !== undefined) await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version });
+  const servers: Server[] = [];
+  const opened = (server: Server): number => {
+    servers.push(server);
+    return portOf(server);
+  };
+  const debugPort = options.debugAddress === undefined ? undefined : opened(await serveDebug(splitAddress(options.debugAddress), {
+    ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace,
+    authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth),
+  }));
+  const monitoringPort = options.monitoringAddress === undefined ? undefined : opened(await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version }));
 
   await source.synced;
   const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock: systemClock, signal });
@@ -54,7 +65,8 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   await engine.start();
   const rotations: (() => void)[] = [() => discovery.server.rotate(certificates.serving)];
   certificates.onRotate(() => rotations.forEach((rotate) => rotate()));
-  if (client) await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations });
+  const webhooks = client && (await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }));
+  const webhookPort = webhooks && opened(webhooks);
   const grpcPort = options.grpcAddress === undefined ? undefined : await discovery.server.listenPlaintext(options.grpcAddress);
   const secureGrpcPort = options.secureGrpcAddress === undefined ? undefined : await discovery.server.listenTls(options.secureGrpcAddress, certificates.serving);
   ready = true;
@@ -62,8 +74,12 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   return {
     grpcPort,
     secureGrpcPort,
+    webhookPort,
+    debugPort,
+    monitoringPort,
     close() {
       abort.abort();
+      for (const server of servers) server.close();
       discovery.server.close();
       client?.close();
     },
@@ -126,11 +142,11 @@ interface ClusterDuties {
   readonly rotations: (() => void)[];
 }
 
-/** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. */
-async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }: ClusterDuties): Promise<void> {
+/** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
+async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }: ClusterDuties): Promise<Server | undefined> {
   const rootCertPem = () => certificates.authority.rootCertPem;
   rotations.push(maintainRootConfigMaps({ client, rootCertPem, signal }));
-  if (options.webhookAddress === undefined) return;
+  if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, meshConfigText: () => source.meshConfigText(), signal });
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
@@ -139,4 +155,5 @@ async function startClusterDuties({ client, options, certificates, version, sour
   });
   const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal });
   rotations.push(webhooks.rotate, () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
+  return webhooks.server;
 }

@@ -5,6 +5,7 @@ import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { InjectionContext } from '../../admission/inject/types.ts';
 import { reviewInjection, type AdmissionReview, type InjectionOutcome } from '../../admission/webhook.ts';
+import { portOf } from './options.ts';
 import { hasErrors } from '../../base/issue.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
@@ -26,7 +27,7 @@ export interface WebhookServerOptions {
 }
 
 /** Starts to listen. `rotate` takes the newest identity for new connections. */
-export async function serveWebhooks(address: { readonly host: string; readonly port: number }, options: WebhookServerOptions): Promise<{ readonly server: Server; rotate(): void }> {
+export async function serveWebhooks(address: { readonly host: string; readonly port: number }, options: WebhookServerOptions): Promise<{ readonly server: Server; readonly port: number; rotate(): void }> {
   const context = () => ({ key: options.identity().privateKeyPem, cert: options.identity().certificateChainPem, minVersion: 'TLSv1.2' as const });
   const server = createServer(context(), (request, response) => {
     answer(request, response, options).catch((error: unknown) => {
@@ -36,7 +37,7 @@ export async function serveWebhooks(address: { readonly host: string; readonly p
   });
   server.on('tlsClientError', () => {});
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(address.port, address.host, resolve));
-  return { server, rotate: () => server.setSecureContext(context()) };
+  return { server, port: portOf(server), rotate: () => server.setSecureContext(context()) };
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: WebhookServerOptions): Promise<void> {

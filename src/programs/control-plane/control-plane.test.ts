@@ -1,0 +1,180 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from '../../admission/webhook-configuration.ts';
+import { Backoff } from '../../base/backoff.ts';
+import { parseCertificate } from '../../identity/certificate.ts';
+import { createKeyAndCsr } from '../../identity/csr.ts';
+import type { KubeClient } from '../../kube/client/client.ts';
+import { createApiServer, type ApiServer } from '../../kube/server/api-server.ts';
+import { crdOf } from '../../kube/server/api/crd.ts';
+import { createPki, kubeconfigOf } from '../../kube/server/auth/pki.ts';
+import { openMemoryStore } from '../../kube/server/store/memory.ts';
+import type { KubeObject } from '../../objects/meta.ts';
+import { ISTIO_KINDS } from '../../objects/istio/kinds.ts';
+import {
+  CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, ENDPOINT_SLICE, MUTATING_WEBHOOK_CONFIGURATION, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, VALIDATING_WEBHOOK_CONFIGURATION, VIRTUAL_SERVICE,
+} from '../../objects/resource-types.ts';
+import { TYPE_URL, type AdsClient } from '../../xds/ads.ts';
+import { createAdsClient } from '../../xds/client/ads-client.ts';
+import { requestCertificate } from '../../xds/client/certificate-client.ts';
+import { decodeResource } from '../../xds/codec.ts';
+import type { ClusterLoadAssignment } from '../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import type { RouteConfiguration } from '../../xds/gen/envoy/config/route/v3/route_pb.ts';
+import { parseOptions, type ControlPlaneOptions } from './options.ts';
+import { runControlPlane, type ControlPlane } from './run.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'meltemi-istiod-'));
+const object = (value: object): KubeObject => value as KubeObject;
+
+let api: ApiServer;
+let kube: KubeClient;
+let plane: ControlPlane;
+
+async function until<T>(read: () => T | undefined | false | Promise<T | undefined | false>, what: string): Promise<T> {
+  for (let i = 0; i < 1000; i++) {
+    const value = await read();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`timed out: ${what}`);
+}
+
+const service = (name: string, ip: string) => object({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'default' }, spec: { clusterIP: ip, selector: { app: name }, ports: [{ name: 'http', port: 9080, targetPort: 9080, protocol: 'TCP' }] } });
+const slice = (addresses: readonly string[]) => object({
+  apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: 'reviews-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'reviews' } }, addressType: 'IPv4',
+  ports: [{ name: 'http', port: 9080, protocol: 'TCP' }], endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true, serving: true, terminating: false } })),
+});
+const virtualService = (timeout: string) => object({ apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'reviews', namespace: 'default' }, spec: { hosts: ['reviews'], http: [{ route: [{ destination: { host: 'reviews' } }], timeout }] } });
+
+beforeAll(async () => {
+  const pki = createPki({ names: ['localhost', '127.0.0.1'], nowMs: Date.now() });
+  api = createApiServer({ store: openMemoryStore(), pki, dial: () => Promise.resolve({ host: '127.0.0.1', port: plane.webhookPort! }) });
+  const port = await api.listen({ host: '127.0.0.1', port: 0 });
+  await api.ready;
+  kube = api.client();
+  for (const kind of ISTIO_KINDS) await kube.create(CUSTOM_RESOURCE_DEFINITION, crdOf(kind));
+  await kube.create(NAMESPACE, object({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'istio-system' } }));
+  await kube.mergePatch(NAMESPACE, 'default', undefined, { metadata: { labels: { 'istio-injection': 'enabled' } } });
+  await kube.create(CONFIG_MAP, object({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio', namespace: 'istio-system' }, data: { mesh: stringify({ accessLogFile: '/dev/stdout', trustDomain: 'cluster.local' }) } }));
+  await kube.create(MUTATING_WEBHOOK_CONFIGURATION, object(mutatingWebhookConfiguration()));
+  await kube.create(VALIDATING_WEBHOOK_CONFIGURATION, object(validatingWebhookConfiguration()));
+  await kube.create(SERVICE_ACCOUNT, object({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'web', namespace: 'default' } }));
+  for (const name of ['reviews', 'ratings']) await kube.create(SERVICE, service(name, name === 'reviews' ? '10.96.0.10' : '10.96.0.11'));
+  await kube.create(ENDPOINT_SLICE, slice(['10.244.0.10']));
+  writeFileSync(join(directory, 'kubeconfig'), kubeconfigOf(pki, `https://127.0.0.1:${port}`));
+  const any = '127.0.0.1:0';
+  const options = parseOptions(['--kubeconfig', join(directory, 'kubeconfig'), '--grpcAddr', any, '--secureGRPCAddr', any, '--httpsAddr', any, '--httpAddr', any, '--monitoringAddr', any], {}) as ControlPlaneOptions;
+  plane = await runControlPlane(options, 'test');
+  const token = await kube.post<{ status: { token: string } }>('/api/v1/namespaces/default/serviceaccounts/web/token', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['istio-ca'], expirationSeconds: 3600 } });
+  writeFileSync(join(directory, 'token'), token.status.token);
+}, 30_000);
+
+afterAll(async () => {
+  plane.close();
+  await api.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const rootPem = async () => (await kube.get<KubeObject & { data: Record<string, string> }>(CONFIG_MAP, 'istio-ca-root-cert', 'default'))?.data['root-cert.pem'];
+
+async function secureTarget() {
+  const roots = await until(rootPem, 'the root');
+  return { target: { host: '127.0.0.1', port: plane.secureGrpcPort! }, tls: { rootsPem: () => roots, serverName: 'istiod.istio-system.svc' }, tokenPath: join(directory, 'token') };
+}
+
+async function connect(options: { readonly mode?: 'sotw' | 'delta' } = {}): Promise<AdsClient> {
+  return createAdsClient({
+    ...(await secureTarget()), ...options, backoff: new Backoff({ baseMs: 20, maxMs: 100 }),
+    node: { id: 'sidecar~10.244.0.50~web-1.default~default.svc.cluster.local', cluster: 'web.default', metadata: { NAMESPACE: 'default', SERVICE_ACCOUNT: 'web', ISTIO_VERSION: 'test', CLUSTER_ID: 'Kubernetes' }, locality: { region: '', zone: '', subZone: '' }, extensions: [], userAgentName: 'meltemi', userAgentVersion: 'test' },
+  });
+}
+
+describe('control plane over an API server', () => {
+  it('keeps its CA in a secret and its root in every namespace, also in new ones and after tampering', async () => {
+    const secret = await kube.get<KubeObject & { data: Record<string, string> }>(SECRET, 'istio-ca-secret', 'istio-system');
+    expect(Object.keys(secret!.data)).toEqual(expect.arrayContaining(['ca-cert.pem', 'ca-key.pem', 'root-cert.pem', 'cert-chain.pem']));
+    const root = await until(rootPem, 'the root');
+    expect(Buffer.from(secret!.data['root-cert.pem']!, 'base64').toString()).toBe(root);
+    await kube.create(NAMESPACE, object({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'late' } }));
+    await until(async () => (await kube.get(CONFIG_MAP, 'istio-ca-root-cert', 'late')) !== undefined, 'the root in a new namespace');
+    await kube.mergePatch(CONFIG_MAP, 'istio-ca-root-cert', 'default', { data: { 'root-cert.pem': 'tampered' } });
+    await until(async () => (await rootPem()) === root, 'the repair');
+  });
+
+  it('signs for a bound service-account token and for nobody else', async () => {
+    const { csrPem } = createKeyAndCsr({ uri: 'spiffe://cluster.local/ns/kube-system/sa/thief' });
+    const chain = await requestCertificate({ ...(await secureTarget()), csrPem });
+    expect(parseCertificate(chain[0]!)).toMatchObject({ uris: ['spiffe://cluster.local/ns/default/sa/web'] });
+    const other = await kube.post<{ status: { token: string } }>('/api/v1/namespaces/default/serviceaccounts/web/token', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3600 } });
+    const wrongAudience = join(directory, 'wrong');
+    writeFileSync(wrongAudience, other.status.token);
+    await expect(requestCertificate({ ...(await secureTarget()), tokenPath: wrongAudience, csrPem })).rejects.toThrow(/status 16.*audience istio-ca/);
+  });
+
+  it.each(['delta', 'sotw'] as const)('tells proxies of routes within a second and of endpoints within 200 ms (%s)', async (mode) => {
+    const ads = await connect({ mode });
+    const names = new Map<string, number>();
+    const timeouts: string[] = [];
+    const endpoints: string[][] = [];
+    ads.subscribeAll(TYPE_URL.cluster, ({ updated }) => void names.set('cluster', updated.length));
+    ads.subscribeAll(TYPE_URL.listener, ({ updated }) => void names.set('listener', updated.length));
+    ads.subscribe(TYPE_URL.route, ({ updated }) => {
+      const hosts = updated.flatMap((resource) => (decodeResource(resource) as RouteConfiguration).virtualHosts).find((host) => host.name === 'reviews.default.svc.cluster.local:9080');
+      const route = hosts?.routes[0]?.action;
+      timeouts.push(route?.case === 'route' ? String(route.value.timeout?.seconds ?? 'none') : 'no route');
+      return undefined;
+    }).setNames(new Set(['9080']));
+    ads.subscribe(TYPE_URL.endpoint, ({ updated }) => {
+      const lists = updated.map((resource) => decodeResource(resource) as ClusterLoadAssignment).flatMap((assignment) => assignment.endpoints.flatMap((locality) => locality.lbEndpoints));
+      endpoints.push(lists.map((endpoint) => (endpoint.hostIdentifier.case === 'endpoint' && endpoint.hostIdentifier.value.address?.address.case === 'socketAddress' ? endpoint.hostIdentifier.value.address.address.value.address : '?')));
+      return undefined;
+    }).setNames(new Set(['outbound|9080||reviews.default.svc.cluster.local']));
+    await until(() => names.size === 2 && timeouts.length > 0 && endpoints.length > 0, 'the first configuration');
+    expect(endpoints.at(-1)).toEqual(['10.244.0.10']);
+
+    let started = Date.now();
+    await kube.create(VIRTUAL_SERVICE, virtualService('7s'));
+    await until(() => timeouts.at(-1) === '7', 'the timeout');
+    expect(Date.now() - started).toBeLessThan(1000);
+
+    started = Date.now();
+    await kube.update(ENDPOINT_SLICE, slice(['10.244.0.10', '10.244.0.11']));
+    await until(() => endpoints.at(-1)?.length === 2, 'the endpoint');
+    expect(Date.now() - started).toBeLessThan(200);
+    await kube.update(ENDPOINT_SLICE, slice(['10.244.0.10']));
+    await kube.delete(VIRTUAL_SERVICE, 'reviews', 'default');
+    await until(() => timeouts.at(-1) === '0' && endpoints.at(-1)?.length === 1, 'the way back');
+
+    const debug = await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/syncz`)).json() as { clients: { proxyId: string; status: Record<string, string>; istioVersion: string }[] };
+    await until(() => debug.clients.length === 1, 'one client');
+    expect(debug.clients[0]).toMatchObject({ proxyId: 'web-1.default', clusterId: 'Kubernetes', istioVersion: 'test', status: { CDS: 'SYNCED', LDS: 'SYNCED' } });
+    const dump = await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/config_dump?proxyID=web-1.default`)).text();
+    expect(dump).toContain('outbound|9080||reviews.default.svc.cluster.local');
+    ads.close();
+    await until(async () => ((await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/connections`)).json()) as { totalClients: number }).totalClients === 0, 'the goodbye');
+  });
+
+  it('injects pods and refuses broken objects through the webhooks', async () => {
+    const pod = await kube.create(POD, object({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'app', namespace: 'default' }, spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'app' }] } })) as KubeObject & { spec: { containers: { name: string }[]; initContainers?: { name: string }[] } };
+    expect([...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((container) => container.name)).toEqual(expect.arrayContaining(['app', 'istio-proxy', 'istio-init']));
+    expect(pod.metadata.annotations?.['sidecar.istio.io/status']).toContain('istio-proxy');
+    await expect(kube.create(VIRTUAL_SERVICE, object({ ...virtualService('1s'), metadata: { name: 'bad', namespace: 'default' }, spec: { hosts: ['x'], http: [{ route: [{ destination: { host: 'a' }, weight: -1 }] }] } }))).rejects.toThrow();
+  });
+
+  it('takes mesh settings while it runs', async () => {
+    await kube.mergePatch(CONFIG_MAP, 'istio', 'istio-system', { data: { mesh: stringify({ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }) } });
+    await until(async () => ((await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/mesh`)).json()) as { outboundPolicy: string }).outboundPolicy === 'REGISTRY_ONLY', 'the setting');
+  });
+
+  it('counts under Istio\'s names and says its version', async () => {
+    const text = await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/metrics`)).text();
+    for (const name of ['pilot_xds_pushes{type="cds"}', 'citadel_server_csr_count', 'sidecar_injection_success_total', 'pilot_proxy_convergence_time_count', 'pilot_services', 'istiod_uptime_seconds', 'galley_validation_failed']) expect(text, name).toContain(name);
+    expect(await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/version`)).text()).toBe('test');
+    expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/ready`)).status).toBe(200);
+    expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/nothing`)).status).toBe(404);
+    expect(readFileSync(join(directory, 'token'), 'utf8')).not.toBe('');
+  });
+});
