@@ -5,6 +5,7 @@ import type { KubeObject } from '../meta.ts';
 import { unknownFields } from '../schema/prune.ts';
 import { respell } from '../schema/spelling.ts';
 import { validateSchema } from '../schema/validate.ts';
+import { isObject, own, withChanges } from '../schema/values.ts';
 import { closest } from '../schema/closest.ts';
 import { ISTIO_OPERATOR_KIND } from './istio-operator.ts';
 import { ISTIO_KINDS } from './kinds.ts';
@@ -52,31 +53,62 @@ const ALWAYS_REJECT = 'internal.istio.io/webhook-always-reject';
  * `export_to`) are understood.
  */
 export function validateIstioObject(object: KubeObject): Issue[] {
-  const [group = '', version = ''] = String(object.apiVersion).split('/');
+  if (typeof object.apiVersion !== 'string' || typeof object.kind !== 'string') return [];
+  const [group = '', version = ''] = object.apiVersion.split('/');
   const info = KINDS_BY_NAME.get(`${group}/${object.kind}`);
   if (!info) return [];
   const findings = new Findings(referenceOf(object));
   if (!info.versions.includes(version)) findings.error('apiVersion', `${object.kind} has no version ${version}`, `use ${info.versions.map((name) => `${group}/${name}`).join(' or ')}`);
-  if (object.metadata?.annotations?.[ALWAYS_REJECT] !== undefined) findings.error('metadata.annotations', `annotation ${ALWAYS_REJECT} asks for a refusal`);
-  const spelled = respell(info.schema, object);
+  if (own(object.metadata?.annotations, ALWAYS_REJECT) !== undefined) findings.error('metadata.annotations', `annotation ${ALWAYS_REJECT} asks for a refusal`);
+  const spelled = whole(info, respell(info.schema, object));
   checkShape(findings, info, spelled);
-  if (findings.issues.some(({ path, severity }) => severity === 'error' && path.startsWith('spec'))) return findings.issues;
-  // The schema makes sure that the object has its type, except for an absent spec, which means an empty one.
-  const whole = { ...spelled, spec: (spelled as { readonly spec?: unknown }).spec ?? {} };
-  (CHECKS[info.kind] as Check<unknown> | undefined)?.(findings, whole);
+  // The schema makes sure that the object has its type; without it the checks below could not rely on theirs.
+  if (findings.issues.some(({ path, severity }) => severity === 'error' && /^(spec|metadata)\b/.test(path))) return findings.issues;
+  (CHECKS[info.kind] as Check<unknown> | undefined)?.(findings, withoutNulls(spelled));
   return findings.issues;
 }
 
 function referenceOf(object: KubeObject): ObjectReference {
-  const { name = '', namespace } = object.metadata ?? {};
-  return { apiVersion: object.apiVersion, kind: object.kind, name, ...(namespace === undefined ? {} : { namespace }) };
+  const { name, namespace } = isObject(object.metadata) ? (object.metadata as Readonly<Record<string, unknown>>) : {};
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+  return { apiVersion: object.apiVersion, kind: object.kind, name: text(name), ...(text(namespace) === '' ? {} : { namespace: text(namespace) }) };
 }
+
+/** Absent metadata are empty, and so is an absent spec where it may be absent. */
+function whole(info: KindInfo, object: KubeObject): KubeObject {
+  const spec = (object as { readonly spec?: unknown }).spec ?? (info.schema.required?.includes('spec') ? undefined : {});
+  return { ...object, metadata: object.metadata ?? {}, ...(spec === undefined ? {} : { spec }) };
+}
+
+/** Null means absent, in protobuf's JSON and for the API server. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (!isObject(value)) return value;
+  const changes = new Map<string, unknown>();
+  for (const [name, field] of Object.entries(value)) {
+    const kept = field === null ? undefined : withoutNulls(field);
+    if (kept !== field || field === undefined) changes.set(name, kept);
+  }
+  return withChanges(value, changes);
+}
+
+/** Fields that old files have and Istio's API no longer knows, and what to write instead. */
+const REMOVED_FIELDS: ReadonlyMap<string, string> = new Map([
+  ['websocketUpgrade', 'remove it: upgrades to WebSocket work without'],
+  ['appendHeaders', 'use headers.request.add'],
+  ['appendRequestHeaders', 'use headers.request.add'],
+  ['appendResponseHeaders', 'use headers.response.add'],
+  ['removeResponseHeaders', 'use headers.response.remove'],
+  ['workloadLabels', 'use workloadSelector.labels'],
+  ['filters', 'use configPatches with applyTo: HTTP_FILTER or NETWORK_FILTER'],
+]);
 
 /** Types and names of fields. */
 function checkShape(findings: Findings, info: KindInfo, object: KubeObject): void {
   for (const { path, message } of validateSchema(info.schema, object)) findings.error(path, `${path}: ${message}`);
   for (const path of unknownFields(info.schema, object)) {
     const suggestion = closest(info.schema, path);
-    findings.error(path, `unknown field "${path}"`, suggestion === undefined ? undefined : `did you mean ${suggestion}?`);
+    const fix = REMOVED_FIELDS.get(path.slice(path.lastIndexOf('.') + 1)) ?? (suggestion === undefined ? undefined : `did you mean ${suggestion}?`);
+    findings.error(path, `unknown field "${path}"`, fix);
   }
 }

@@ -63,6 +63,8 @@ const httpFaultInjection = obj({
     percentage: percent,
   }),
   abort: obj({
+    /** Removed from Istio's API years ago, still in people's files; whole percents. */
+    percent: int(),
     percentage: percent,
     httpStatus: int(),
     /** By name, `UNAVAILABLE`. */

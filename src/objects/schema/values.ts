@@ -9,8 +9,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** A property of the object itself, never of its prototype. */
-export function own<T>(object: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
-  return object !== undefined && Object.hasOwn(object, name) ? object[name] : undefined;
+export function own<T>(object: Readonly<Record<string, T>> | null | undefined, name: string): T | undefined {
+  return object !== undefined && object !== null && Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 /** Sets a property even when its name is `__proto__`. */

@@ -51,7 +51,7 @@ export function checkExportTo(findings: Findings, exportTo: readonly string[] | 
   exportTo?.forEach((entry, index) => {
     const path = `spec.exportTo[${index}]`;
     const key = entry === '.' && namespace !== undefined ? namespace : entry;
-    if (seen.has(key)) findings.error(path, key === entry ? `duplicate entries in exportTo for entry ${entry}` : `duplicate entries in exportTo: . and current namespace ${key}`);
+    if (seen.has(key)) findings.error(path, exportTo.indexOf(entry) < index ? `duplicate entries in exportTo for entry ${entry}` : `duplicate entries in exportTo: . and current namespace ${key}`);
     seen.add(key);
     if (entry === '~' ? !mayHide : entry !== '.' && entry !== '*' && !isDnsLabel(entry)) {
       findings.error(path, `only .,*, or a valid DNS 1123 label is allowed as exportTo entry, not "${entry}"`);

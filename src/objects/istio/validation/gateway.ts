@@ -6,7 +6,7 @@ import { isDnsLabel, isHttpProtocol, isIpAddress, isProtocol, isTlsProtocol, por
 
 export function checkGateway(findings: Findings, gateway: Gateway): void {
   const { spec, metadata } = gateway;
-  if (!isDnsLabel(metadata.name)) findings.error('metadata.name', `invalid gateway name: "${metadata.name}"`, 'use letters, digits and dashes only');
+  if (metadata.name && !isDnsLabel(metadata.name)) findings.error('metadata.name', `invalid gateway name: "${metadata.name}"`, 'use letters, digits and dashes only');
   if (!spec.servers?.length) findings.error('spec.servers', 'gateway must have at least one server');
   checkSelectorLabels(findings, 'spec.selector', spec.selector);
   const names = new Set<string>();

@@ -35,6 +35,7 @@ export function checkFault(findings: Findings, path: string, fault: HTTPFaultInj
   if (!abort && !delay) findings.error(path, 'HTTP fault injection must have an abort and/or a delay');
   if (abort) {
     checkPercentage(findings, `${path}.abort.percentage`, abort.percentage?.value);
+    checkOldPercent(findings, `${path}.abort.percent`, abort.percent);
     const { httpStatus, grpcStatus, http2Error } = abort;
     if ([httpStatus, grpcStatus, http2Error].filter((value) => value !== undefined).length > 1) findings.error(`${path}.abort`, 'only one of httpStatus and grpcStatus can be set');
     if (http2Error !== undefined) findings.error(`${path}.abort.http2Error`, 'HTTP/2 abort fault injection not supported yet');
@@ -44,13 +45,16 @@ export function checkFault(findings: Findings, path: string, fault: HTTPFaultInj
   }
   if (delay) {
     checkPercentage(findings, `${path}.delay.percentage`, delay.percentage?.value);
-    if (delay.percent !== undefined) {
-      findings.problem(`${path}.delay.percent`, percentProblem(delay.percent));
-      findings.deprecated(`${path}.delay.percent`, 'fault delay percent is deprecated', 'use percentage: {value: …}');
-    }
+    checkOldPercent(findings, `${path}.delay.percent`, delay.percent);
     if (delay.exponentialDelay !== undefined) findings.error(`${path}.delay.exponentialDelay`, 'exponentialDelay not supported yet', 'use fixedDelay');
     else if (delay.fixedDelay === undefined) findings.error(`${path}.delay`, 'delay must have fixedDelay');
   }
+}
+
+function checkOldPercent(findings: Findings, path: string, percent: number | undefined): void {
+  if (percent === undefined) return;
+  findings.problem(path, percentProblem(percent));
+  findings.deprecated(path, 'percent of a fault is deprecated', `use percentage: {value: ${percent}}`);
 }
 
 function checkPercentage(findings: Findings, path: string, value = 0): void {
