@@ -1,7 +1,7 @@
 /** Makes the fresh namespaces of the cluster a node: private mounts, our programs at paths every user can read, the pod network. */
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { mustRun } from './command.ts';
+import { mustRun, runCommand } from './command.ts';
 import { CONTAINER_HOME, CONTAINER_PACKAGE } from './images.ts';
 import { openNodeNetwork } from './kubelet/network.ts';
 import type { BindMount } from './kubelet/rootfs.ts';
@@ -32,7 +32,8 @@ export async function setUpNode(distFolder: string, envoyPath?: string): Promise
     chmodSync(join(bin, name), 0o755);
   }
   await bindPackage(dirname(distFolder));
-  writeFileSync('/proc/sys/kernel/hostname', NODE_NAME);
+  // Inside a user namespace the file under /proc/sys is not writable, but the system call is allowed.
+  await runCommand(['hostname', NODE_NAME]);
   await openNodeNetwork();
   return { source: PROGRAMS_FOLDER, target: CONTAINER_HOME };
 }

@@ -60,7 +60,7 @@ unset m
 cd "$2"
 [ "$3" = rw ] || mount -o remount,bind,ro . || fail 'cannot make the root read-only'
 pivot_root . . && umount -l . || fail 'cannot change the root'
-echo "$4" > /proc/sys/kernel/hostname || :
+hostname "$4" 2>/dev/null || echo "$4" 2>/dev/null > /proc/sys/kernel/hostname || :
 cd / && cd "$5" 2>/dev/null || fail "chdir to cwd (\\"$5\\") set in config.json failed: no such file or directory"
 PATH=$6 && unset OLDPWD
 shift 6
