@@ -1,5 +1,5 @@
 import type { PeerMetadata } from '../../telemetry/traffic-record.ts';
-import type { Host, UpstreamTransport } from './cluster.ts';
+import type { AttemptOutcome, Host, UpstreamTransport } from './cluster.ts';
 import type { EndpointSpec } from './endpoints.ts';
 
 /** A host with what balancers and outlier detection remember of it. The same object stays as long as its address is named, so counters survive updates. */
@@ -9,6 +9,8 @@ export class ClusterHost implements Host {
   removed = false;
   /** False while outlier detection keeps the host out. */
   ejected = false;
+  /** What the admin page shows of the host's past. */
+  readonly counts = { connections: 0, connectFail: 0, requests: 0, successes: 0, errors: 0, timeouts: 0 };
   /** Chosen by the cluster from its transport socket matches. */
   transport: UpstreamTransport = { tls: undefined };
   /** When the host was first seen, for slow start. */
@@ -48,5 +50,30 @@ export class ClusterHost implements Host {
   }
   get workload(): PeerMetadata | undefined {
     return this.spec.workload;
+  }
+
+  /** Counts one outcome; Envoy counts a failed connection among the errors too. */
+  count(outcome: AttemptOutcome): void {
+    const { counts } = this;
+    switch (outcome.kind) {
+      case 'status':
+        counts.requests++;
+        counts[outcome.httpStatus < 500 ? 'successes' : 'errors']++;
+        break;
+      case 'connected':
+        counts.connections++;
+        break;
+      case 'connect-failure':
+        counts.connections++;
+        counts.connectFail++;
+        counts.errors++;
+        break;
+      case 'timeout':
+        counts.timeouts++;
+        counts.errors++;
+        break;
+      case 'reset':
+        counts.errors++;
+    }
   }
 }

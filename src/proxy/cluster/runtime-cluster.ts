@@ -114,7 +114,9 @@ export class RuntimeCluster implements Cluster {
   }
 
   report(host: Host, outcome: AttemptOutcome): void {
-    if (host instanceof ClusterHost) this.outlier?.report(host, outcome);
+    if (!(host instanceof ClusterHost)) return;
+    host.count(outcome);
+    this.outlier?.report(host, outcome);
   }
 
   admit(resource: BreakerResource): Permit | undefined {
