@@ -1,0 +1,110 @@
+import { createLogger } from '../base/log.ts';
+import { MetricRegistry } from '../telemetry/metrics/registry.ts';
+import type { AdsClient } from '../xds/ads.ts';
+import type { SecretSource } from '../xds/secret-source.ts';
+import { ConfigManager } from './config/manager.ts';
+import type { StaticResources } from './config/manager.ts';
+import type { ProxyNode } from './config/runtime.ts';
+import type { ProxyEnvironment } from './environment.ts';
+import { HTTP_FILTERS } from './filters/registry.ts';
+import { ListenerSet } from './listener/listener-set.ts';
+import { UpstreamPools } from './router/pools.ts';
+import { ProxyStats } from './stats.ts';
+import { TlsContexts } from './tls/contexts.ts';
+import { SecretCache } from './tls/secret-cache.ts';
+
+const log = createLogger('proxy');
+
+export interface ProxyOptions {
+  readonly node: ProxyNode;
+  /** Undefined: only static resources. */
+  readonly ads: AdsClient | undefined;
+  readonly secrets: SecretSource;
+  /** Istio's metrics go here; the caller serves them. */
+  readonly registry?: MetricRegistry;
+  /** Resources that no update removes: the bootstrap's, or a test's. */
+  readonly staticResources?: StaticResources;
+  /** How long connections of removed listeners live. Default 45 000. */
+  readonly drainTimeMs?: number;
+  /** Default Math.random. */
+  readonly random?: () => number;
+  /** How long new clusters and listeners wait for endpoints and routes. Default 15 000. */
+  readonly warmingMs?: number;
+}
+
+/** A running proxy. */
+export interface Proxy {
+  /** Configured for the first time and listening. Without `ads`: listening on the static listeners. */
+  readonly ready: Promise<void>;
+  readonly config: ConfigManager;
+  readonly listeners: ListenerSet;
+  readonly stats: ProxyStats;
+  readonly registry: MetricRegistry;
+  readonly secrets: SecretCache;
+  /** Answers what runs and asks clients to go; with `stopAccepting` the ports close too. */
+  drain(options?: { readonly stopAccepting?: boolean; readonly inboundOnly?: boolean }): void;
+  close(): Promise<void>;
+}
+
+/** Starts the data path: subscribes to the control plane and serves what it says. */
+export function startProxy(options: ProxyOptions): Proxy {
+  const { node, ads, random = Math.random } = options;
+  const stats = new ProxyStats();
+  const registry = options.registry ?? new MetricRegistry();
+  const config = new ConfigManager({ node, filters: HTTP_FILTERS, registry, stats, random, ...(options.warmingMs === undefined ? {} : { warmingMs: options.warmingMs }) });
+  const secrets = new SecretCache(options.secrets);
+  const contexts = new TlsContexts(secrets);
+  const environment: ProxyEnvironment = { node, clusters: () => config.snapshot.value.clusters, pools: new UpstreamPools(contexts), contexts, stats, random };
+  const listeners = new ListenerSet(environment, options.drainTimeMs ?? 45_000);
+  const applied = followSnapshots(config, listeners);
+  if (options.staticResources !== undefined) {
+    const problems = config.addStatic(options.staticResources);
+    if (problems !== undefined) log.error('static resources refused', { problems });
+  }
+  if (ads !== undefined) config.subscribe(ads);
+  return {
+    ready: whenReady(config, applied, ads !== undefined),
+    config,
+    listeners,
+    stats,
+    registry,
+    secrets,
+    drain: ({ stopAccepting = false, inboundOnly = false } = {}) => listeners.drain(stopAccepting, inboundOnly),
+    async close() {
+      applied.stop();
+      await listeners.close();
+      environment.pools.close();
+      secrets.close();
+      await config.close();
+    },
+  };
+}
+
+interface Applied {
+  /** Resolves when every snapshot so far is in force. */
+  settled(): Promise<void>;
+  stop(): void;
+}
+
+/** Snapshots reach the listeners one after another; those that come meanwhile are joined into the newest. */
+function followSnapshots(config: ConfigManager, listeners: ListenerSet): Applied {
+  let running: Promise<void> = Promise.resolve();
+  let pending = false;
+  const stop = config.snapshot.watch(() => {
+    if (pending) return;
+    pending = true;
+    running = running.then(async () => {
+      pending = false;
+      await listeners.update(config.snapshot.value.listeners);
+    });
+  });
+  return { settled: () => running, stop };
+}
+
+/** How often the first configuration is looked for. */
+const READY_POLL_MS = 20;
+
+async function whenReady(config: ConfigManager, applied: Applied, subscribed: boolean): Promise<void> {
+  while (subscribed && !config.initialized) await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS).unref());
+  await applied.settled();
+}
