@@ -1,3 +1,4 @@
+import { decodeBase64Text } from '../base/base64.ts';
 import type { CredentialSecret } from '../model/snapshot.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { namespaceOf } from './context.ts';
@@ -7,18 +8,12 @@ import { Cursor } from './cursor.ts';
 export function resolveSecret(object: KubeObject): CredentialSecret | undefined {
   const data = new Cursor((object as { readonly data?: unknown }).data, 'data', () => {});
   const plain = new Cursor((object as { readonly stringData?: unknown }).stringData, 'stringData', () => {});
-  const values = new Map<string, string>([...data.entries().map(([key, value]) => [key, decode(value.string())] as const), ...plain.entries().map(([key, value]) => [key, value.string()] as const)]);
+  const values = new Map<string, string>([...data.entries().map(([key, value]) => [key, decodeBase64Text(value.string()) ?? ''] as const), ...plain.entries().map(([key, value]) => [key, value.string()] as const)]);
   const certificate = values.get('tls.crt') ?? values.get('cert') ?? '';
   const privateKey = values.get('tls.key') ?? values.get('key') ?? '';
   const ca = values.get('ca.crt') ?? values.get('cacert') ?? '';
+  // What is no PEM would be refused by the proxy together with everything sent along with it.
+  if (![certificate, privateKey, ca].every((text) => text === '' || text.includes('-----BEGIN '))) return undefined;
   if (!certificate && !ca) return undefined;
   return { name: object.metadata.name, namespace: namespaceOf(object), certificate, privateKey, ca };
-}
-
-function decode(base64: string): string {
-  try {
-    return atob(base64);
-  } catch {
-    return '';
-  }
 }

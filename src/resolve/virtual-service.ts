@@ -1,3 +1,4 @@
+import { decodeBase64Text } from '../base/base64.ts';
 import { contentHash } from '../model/hash.ts';
 import { visibilityOf } from '../model/visibility.ts';
 import type { Destination, HttpAction, HttpMatch, HttpRoute, L4Match, L4Route, NamedMatch, VirtualService, WeightedDestination } from '../model/virtual-service.ts';
@@ -51,7 +52,7 @@ function readAction(context: ResolveContext, route: Cursor, namespace: string): 
   if (direct.exists) {
     const body = direct.at('body');
     const bytes = body.at('bytes').text();
-    return { kind: 'direct-response', status: direct.at('status').number() ?? 200, body: body.at('string').text() ?? (bytes === undefined ? undefined : atob(bytes)) };
+    return { kind: 'direct-response', status: direct.at('status').number() ?? 200, body: body.at('string').text() ?? (bytes === undefined ? undefined : decodeBase64Text(bytes)) };
   }
   const all = route.at('route').items().map((entry) => readWeighted(context, entry, namespace));
   const single = all.length === 1 ? all.map((entry) => ({ ...entry, weight: 100 })) : all;

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { utf8Bytes } from '../base/base64.ts';
 import { DataSourceSchema } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
 import { SecretSchema, type Secret } from '../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import type { ProxyView } from '../model/view.ts';
@@ -19,7 +20,7 @@ function buildSecret(view: ProxyView, resource: string): Secret | undefined {
   const [namespace, name] = match[2]!.includes('/') ? (match[2]!.split('/', 2) as [string, string]) : [view.proxy.namespace, match[2]!];
   if (namespace !== view.proxy.namespace) return undefined;
   const find = (wanted: string) => view.snapshot.secrets.get(`${namespace}/${wanted}`);
-  const text = (value: string) => create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: new TextEncoder().encode(value) } });
+  const text = (value: string) => create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(value) } });
   if (name.endsWith(CA_SUFFIX)) {
     const plain = name.slice(0, -CA_SUFFIX.length);
     // A secret of its own for the CA comes before the CA inside the server's secret.
