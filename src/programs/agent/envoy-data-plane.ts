@@ -1,21 +1,19 @@
 // Envoy as data plane: sockets for its discovery and secrets, its bootstrap, the process.
 import { resolve } from 'node:path';
-import { buildBootstrap } from '../../agent/bootstrap/bootstrap.ts';
 import { startEnvoy } from '../../agent/envoy/envoy-process.ts';
 import { openSdsServer } from '../../agent/envoy/sds-server.ts';
 import { openXdsProxy } from '../../agent/envoy/xds-proxy.ts';
 import { adminControl } from '../../agent/status/admin-client.ts';
+import { bootstrapOf } from './bootstrap-of.ts';
 import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
 
 /** Starts Envoy below the agent. */
 export async function startEnvoyDataPlane({ settings, controlPlane, secrets, names, metrics }: DataPlaneContext): Promise<RunningDataPlane> {
-  const { identity, proxyConfig, ports } = settings;
+  const { proxyConfig } = settings;
   // Paths of the configuration are relative to the root folder, where Istio's image starts.
   const configDirectory = resolve('/', proxyConfig.configPath);
   const xdsSocket = resolve(configDirectory, 'XDS');
   const sdsSocket = '/var/run/secrets/workload-spiffe-uds/socket';
-  const annotations = (identity.metadata['ANNOTATIONS'] as Readonly<Record<string, string>> | undefined) ?? {};
-  const instanceIps = String(identity.metadata['INSTANCE_IPS'] ?? settings.podIp).split(',');
   const [sds, xds] = await Promise.all([
     openSdsServer(sdsSocket, secrets),
     openXdsProxy(xdsSocket, {
@@ -27,12 +25,7 @@ export async function startEnvoyDataPlane({ settings, controlPlane, secrets, nam
       },
     }),
   ]);
-  const bootstrap = buildBootstrap({
-    identity, proxyConfig, annotations, instanceIps, ipv6Only: instanceIps.every((ip) => ip.includes(':')),
-    prometheusPort: ports.prometheus, readinessPort: ports.readiness, secureMetricsPort: 0, secureMergedMetricsPort: 0, xdsSocket, sdsSocket,
-    outlierLogPath: '', lightstepTokenPath: resolve(configDirectory, 'lightstep_access_token.txt'), compliancePolicy: process.env['COMPLIANCE_POLICY'] ?? '',
-    socketMark: settings.socketMark, countActiveConnections: settings.exitOnZeroActiveConnections, meta: identity.metadata,
-  });
+  const bootstrap = bootstrapOf(settings, xdsSocket, sdsSocket);
   const envoy = startEnvoy({
     binary: settings.envoyPath, configDirectory, bootstrap, logLevel: settings.proxyLogLevel, componentLogLevel: settings.proxyComponentLogLevel,
     concurrency: proxyConfig.concurrency || 2, drainSeconds: Math.round(proxyConfig.drainDurationMs / 1000), parentShutdownSeconds: 0,

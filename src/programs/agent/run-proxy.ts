@@ -1,7 +1,6 @@
 // `pilot-agent proxy`: the table of contents of a running sidecar or gateway.
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import type { Server } from 'node:http';
 import { systemClock } from '../../base/clock.ts';
 import { createLogger, setLogLevel } from '../../base/log.ts';
 import { openCaClient, type ControlPlaneConnection } from '../../agent/certificates/ca-client.ts';
@@ -13,6 +12,7 @@ import { parseAppProbers } from '../../agent/status/app-probes.ts';
 import { AgentMetrics, parseApplicationScrape } from '../../agent/status/metrics.ts';
 import { createStatusServer } from '../../agent/status/status-server.ts';
 import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
+import { listen } from './listen.ts';
 import { openNameService } from './name-service.ts';
 import { markedSocketOpener } from './marked-socket.ts';
 
@@ -111,12 +111,4 @@ function readText(path: string): string | undefined {
 
 function localAddresses(): string[] {
   return Object.values(networkInterfaces()).flat().flatMap((info) => (info && !info.internal && !info.address.startsWith('fe80:') ? [info.address] : []));
-}
-
-/** Binds on every address. Rejects when the port is taken. */
-export function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, () => (server.off('error', reject), resolve()));
-  });
 }
