@@ -34,7 +34,8 @@ export type EnvoyExternalAuthorizationHttpProvider = Infer<typeof envoyExtAuthzH
 export type EnvoyExternalAuthorizationGrpcProvider = Infer<typeof envoyExtAuthzGrpc>;
 
 const envoyFileAccessLog = obj({
-  path: req(str()),
+  /** Default `/dev/stdout`. */
+  path: str(),
   logFormat: obj({ text: str(), labels: anyObject() }),
   omitEmptyValues: bool(),
 });

@@ -1,5 +1,5 @@
 import type { Schema } from './schema.ts';
-import { isObject, mapSame, own, withChanges } from './values.ts';
+import { cloneJson, isObject, mapSame, own, withChanges } from './values.ts';
 
 /**
  * Fills in the defaults of absent fields, and drops nulls of fields that are not nullable (or puts their default in). The given value is not changed;
@@ -17,7 +17,7 @@ function fill(schema: Schema, value: unknown): unknown {
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const current = own(value, name);
     if (current === undefined || (current === null && !property.nullable)) {
-      if (property.default !== undefined) changes.set(name, fill(property, structuredClone(property.default)));
+      if (property.default !== undefined) changes.set(name, fill(property, cloneJson(property.default)));
       else if (current === null) changes.set(name, undefined);
     } else {
       const filled = fill(property, current);

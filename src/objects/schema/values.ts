@@ -19,6 +19,15 @@ export function setOwn(object: Record<string, unknown>, name: string, value: unk
   else object[name] = value;
 }
 
+/** A copy that shares nothing. */
+export function cloneJson(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(cloneJson);
+  if (!isObject(value)) return value;
+  const copy: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) setOwn(copy, name, cloneJson(member));
+  return copy;
+}
+
 /** The path of a field below a path. */
 export function childPath(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
