@@ -54,6 +54,7 @@ export class ConfigManager {
   private readonly clock: Clock;
   private readonly sinks = new Map<string, LogSink>();
   private readonly exporters: ZipkinExporter[] = [];
+  private subscribed = false;
   private setEndpointNames: (names: ReadonlySet<string>) => void = () => {};
   private setRouteNames: (names: ReadonlySet<string>) => void = () => {};
 
@@ -65,13 +66,14 @@ export class ConfigManager {
     this.snapshot = new Watchable<RuntimeSnapshot>({ listeners: new Map(), clusters: this.clusters });
   }
 
-  /** True once CDS and LDS have answered and nothing that came with them is still waiting. */
+  /** True once CDS and LDS have answered (when there is a control plane to ask) and nothing that came with them is still waiting. */
   get initialized(): boolean {
-    return this.updates.cds.attempts > 0 && this.updates.lds.attempts > 0 && this.clusters.warmingCount === 0 && this.listeners.warmingCount === 0;
+    return (!this.subscribed || (this.updates.cds.attempts > 0 && this.updates.lds.attempts > 0)) && this.clusters.warmingCount === 0 && this.listeners.warmingCount === 0;
   }
 
   /** Subscribes to the control plane; names of EDS and RDS follow from CDS and LDS. */
   subscribe(ads: AdsClient): void {
+    this.subscribed = true;
     const handle = (type: ShortName, take: (update: ResourceUpdate) => string | undefined) => (update: ResourceUpdate) => this.count(type, take(update));
     const endpoints = ads.subscribe(TYPE_URL.endpoint, handle('eds', (update) => this.clusters.updateEndpoints(update)));
     const routes = ads.subscribe(TYPE_URL.route, handle('rds', (update) => this.listeners.updateRoutes(update)));
