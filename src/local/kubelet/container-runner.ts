@@ -159,7 +159,7 @@ export class ContainerRunner {
     this.event('Normal', 'Created', `Created container: ${this.container.name}`);
     const startedAt = rfc3339();
     const process = startInPod(plan.request);
-    const exited = this.watchExit(process.child, log);
+    const exited = this.watchExit(process, log);
     const problem = await process.started;
     if (problem !== undefined) {
       await exited;
@@ -185,20 +185,21 @@ export class ContainerRunner {
     return exitCode;
   }
 
-  private watchExit(child: ReturnType<typeof startInPod>['child'], log: ContainerLog): Promise<number> {
-    child.stdout?.on('data', (chunk: Buffer) => log.write('stdout', chunk));
-    child.stderr?.on('data', (chunk: Buffer) => log.write('stderr', chunk));
-    for (const stream of [child.stdout, child.stderr]) stream?.on('error', () => {});
+  private watchExit({ child, stdout, stderr }: ReturnType<typeof startInPod>, log: ContainerLog): Promise<number> {
+    stdout.on('data', (chunk: Buffer) => log.write('stdout', chunk));
+    stderr.on('data', (chunk: Buffer) => log.write('stderr', chunk));
+    const drained = Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => void stream.on('error', () => resolve()).on('close', () => resolve()))));
     return new Promise((resolve) => {
       child.on('error', () => (log.close(), resolve(128)));
       child.on('exit', (code, signal) => {
         const end = () => {
+          clearTimeout(timer);
           log.close();
           resolve(code ?? 128 + (SIGNALS[signal ?? ''] ?? 0));
         };
         // Children that outlive the program may hold its output open; they are killed with its group, but not waited for.
         const timer = setTimeout(end, DRAIN_MS);
-        child.on('close', () => (clearTimeout(timer), end()));
+        void drained.then(end);
         signalGroup(child.pid ?? 0, 'SIGKILL');
       });
     });

@@ -3,6 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { PrivilegeMode } from '../settings.ts';
 import type { SecurityContext } from '../../objects/kubernetes/container.ts';
 import type { PodSpec } from '../../objects/kubernetes/pod.ts';
+import { openOutputPipes } from './output-pipe.ts';
+import type { Readable } from 'node:stream';
 
 /** Who a container runs as. In a user namespace there is one user only, and the program keeps the namespace's capabilities. */
 export interface Credentials {
@@ -91,6 +93,8 @@ export interface StartRequest {
 
 export interface StartedProcess {
   readonly child: ChildProcess;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
   readonly pid: number;
   /** Resolves when the program has taken over, or with the reason why it could not. */
   readonly started: Promise<string | undefined>;
@@ -103,7 +107,10 @@ export function startInPod(request: StartRequest): StartedProcess {
     `--net=/run/netns/${request.network}`, 'unshare', '--mount', '--uts', '--propagation', 'private', '/bin/sh', '-c', START_SCRIPT, 'sh',
     request.fstab, request.root, request.readOnlyRoot ? 'ro' : 'rw', request.hostname, request.cwd, request.env['PATH'] ?? '', request.setpriv.join(' '), ...odd, ...request.argv,
   ];
-  const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'], env: plain, detached: true, cwd: '/' });
+  const { stdout, stderr } = openOutputPipes('stdout', 'stderr');
+  const child = spawn('nsenter', args, { stdio: ['ignore', stdout.writeFd, stderr.writeFd, 'pipe'], env: plain, detached: true, cwd: '/' });
+  stdout.release();
+  stderr.release();
   const started = new Promise<string | undefined>((resolve) => {
     let said = '';
     child.on('error', (error) => resolve(error.message));
@@ -112,7 +119,7 @@ export function startInPod(request: StartRequest): StartedProcess {
     status?.on('error', () => {});
     status?.on('close', () => resolve(said || undefined));
   });
-  return { child, pid: child.pid ?? 0, started };
+  return { child, stdout: stdout.reader, stderr: stderr.reader, pid: child.pid ?? 0, started };
 }
 
 export interface ExecRequest {
