@@ -14,6 +14,7 @@ import { CLUSTER_CONFIG_VARIABLE, type ClusterConfig, type ProgressLine } from '
 import { serveDns, zoneSource } from '../local/dns.ts';
 import { startHostRelays } from '../local/host-relay.ts';
 import { CONTAINER_HOME } from '../local/images.ts';
+import { startExec } from '../local/kubelet/exec-session.ts';
 import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
 import { registerNode } from '../local/kubelet/node.ts';
 import { startScheduler } from '../local/kubelet/scheduler.ts';
@@ -69,7 +70,7 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   let kubelet: Kubelet | undefined;
   const pki = openPki(dir.pki, { names: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local', 'localhost', '127.0.0.1', NODE_IP, API_SERVICE_IP], nowMs: Date.now() });
   mkdirSync(dir.data, { recursive: true, mode: 0o700 });
-  const server = createApiServer({ store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet) });
+  const server = createApiServer({ store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) } });
   await server.listen({ fd: config.api.fd });
   await server.listen({ host: NODE_IP, port: API_PORT });
   writeFileSync(dir.kubeconfig, kubeconfigOf(pki, `https://127.0.0.1:${config.api.hostPort}`), { mode: 0o600 });

@@ -14,9 +14,11 @@ import { storageKey } from './api/storage-key.ts';
 import type { Pki } from './auth/pki.ts';
 import { TokenAuthority } from './auth/tokens.ts';
 import type { UserInfo } from './auth/user.ts';
+import type { PodExec } from './exec/exec.ts';
 import type { PodLogs } from './http/logs.ts';
 import type { Handlers } from './http/resource-handler.ts';
 import { handleRequest } from './http/router.ts';
+import { handleUpgrade } from './http/upgrade.ts';
 import { createInProcessClient } from './in-process-client.ts';
 import type { Environment } from './rest/context.ts';
 import { createServiceAllocator } from './rest/kinds/service.ts';
@@ -28,6 +30,8 @@ export interface ApiServerOptions {
   readonly pki: Pki;
   /** Where container logs are; without it `pods/log` says that nothing runs here. */
   readonly logs?: PodLogs;
+  /** Who runs commands in containers; without it `pods/exec` says that nothing runs here. */
+  readonly exec?: PodExec;
   /** How webhooks' services are reached. Default: their cluster address. */
   readonly dial?: Dial;
   /** Addresses of services. Default 10.96.0.0/16. */
@@ -72,6 +76,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const closing = new AbortController();
   const handlers: Handlers = { env, tokens: new TokenAuthority(pki.serviceAccountKeyPem), logs: options.logs, closing: closing.signal };
   const https = createHttps(pki, handlers);
+  https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, options.exec, request, socket, head));
   const listeners: TcpServer[] = [];
   const sockets = new Set<Socket>();
   const accept = (socket: Socket): void => {

@@ -62,8 +62,8 @@ function splitOnce(text: string, separator: string): string[] {
   return index < 0 ? [text] : [text.slice(0, index), text.slice(index + 1)];
 }
 
-/** @throws ApiError 401 */
-function authenticate({ tokens, env }: Handlers, request: IncomingMessage): UserInfo {
+/** Who asks: by bearer token or client certificate. @throws ApiError 401 */
+export function authenticate({ tokens, env }: Handlers, request: IncomingMessage): UserInfo {
   const { authorization } = request.headers;
   const bearer = /^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1];
   if (bearer !== undefined) {
@@ -118,7 +118,7 @@ function serveOpenApi(segments: readonly string[], request: IncomingMessage, res
   if (version === 'v2' && kind === undefined) {
     const accept = request.headers.accept ?? '';
     if (accept.includes('proto-openapi.spec.v2')) {
-      response.writeHead(200, { 'content-type': 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' });
+      response.writeHead(200, { 'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' });
       response.end(openApiV2Protobuf());
     } else sendJson(response, 200, OPENAPI_V2);
     return true;
