@@ -138,6 +138,23 @@ describe('informer', () => {
     expect(script.watches.map((watch) => watch.from)).toEqual(['5', '50']);
   });
 
+  test('a watch that fails again and again without an event ends in a new list', async () => {
+    const script = new Script();
+    script.lists = [{ items: [pod('a', 1)], resourceVersion: '5' }, { items: [pod('a', 2)], resourceVersion: '6' }];
+    script.refuseWatch = new Error('unknown watch event');
+    const { informer, clock, take } = start(script);
+    await informer.synced;
+    for (let i = 0; i < 4; i++) {
+      await settle();
+      clock.advance(1000);
+    }
+    await settle();
+    expect([script.listCalls, take()]).toEqual([1, ['added a@1']]);
+    clock.advance(1000);
+    await settle();
+    expect([script.listCalls, take()]).toEqual([2, ['updated a@2 was @1']]);
+  });
+
   test('a failing first list is tried until it works', async () => {
     const script = new Script();
     script.lists = [new Error('down'), new ApiError(403, 'Forbidden', 'no'), { items: [pod('a', 1)], resourceVersion: '5' }];

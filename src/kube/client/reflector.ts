@@ -27,11 +27,14 @@ export interface ReflectorOptions extends ListOptions {
 }
 
 const SHORT_WATCH_MS = 1000;
+/** Failed watches in a row without an event before the list is fetched again: perhaps an event that cannot be read stands in the way. */
+const FAILURES_BEFORE_LIST = 5;
 
 /** Runs until the signal aborts. Never rejects: every failure is logged and tried again with back-off. */
 export async function runReflector<T extends KubeObject>(client: KubeClient, type: ResourceType, sink: ReflectorSink<T>, options: ReflectorOptions): Promise<void> {
   const { signal, clock = systemClock, backoff = new Backoff({ baseMs: 100, maxMs: 30_000 }) } = options;
   let resourceVersion: string | undefined;
+  let failures = 0;
   while (!signal.aborted) {
     try {
       if (resourceVersion === undefined) {
@@ -45,11 +48,12 @@ export async function runReflector<T extends KubeObject>(client: KubeClient, typ
       // A watch that ends at once without news (a proxy in between, a restarting server) must not become a busy loop.
       if (last === resourceVersion && clock.now() - startedMs < SHORT_WATCH_MS) await sleep(clock, backoff.next(), signal);
       resourceVersion = last;
+      failures = 0;
     } catch (thrown) {
       if (signal.aborted) return;
       const expired = thrown instanceof WatchFailed ? isExpired(thrown.reason) : false;
-      if (thrown instanceof WatchFailed && !expired) resourceVersion = thrown.resourceVersion;
-      else resourceVersion = undefined;
+      failures = thrown instanceof WatchFailed && thrown.resourceVersion === resourceVersion ? failures + 1 : 0;
+      resourceVersion = thrown instanceof WatchFailed && !expired && failures < FAILURES_BEFORE_LIST ? thrown.resourceVersion : undefined;
       const delayMs = backoff.next();
       const fields = { resource: type.plural, group: type.group, error: messageOf(thrown), delayMs: Math.round(delayMs) };
       if (expired) log.debug('watch is too old, listing again', fields);

@@ -52,6 +52,6 @@ export function forbiddenField(path: string, detail: string): FieldError {
 }
 
 function showValue(value: unknown): string {
-  if (value === null || value === undefined) return 'null';
-  return typeof value === 'string' || typeof value === 'object' ? JSON.stringify(value) : String(value);
+  // JSON.stringify has no text for undefined.
+  return (JSON.stringify(value) as string | undefined) ?? 'null';
 }

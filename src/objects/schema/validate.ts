@@ -55,7 +55,7 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 
 function checkText(schema: Schema, value: string, path: string, errors: FieldError[]): void {
   const { maxLength, minLength, pattern, format } = schema;
-  const length = maxLength === undefined && minLength === undefined ? 0 : [...value].length;
+  const length = maxLength === undefined && minLength === undefined ? 0 : Array.from(value).length;
   if (maxLength !== undefined && length > maxLength) errors.push(tooLong(path, maxLength));
   if (minLength !== undefined && length < minLength) errors.push(invalidField(path, value, `${path} in body should be at least ${minLength} chars long`));
   if (pattern !== undefined && !compiled(pattern).test(value)) errors.push(invalidField(path, value, `${path} in body should match '${pattern}'`));
