@@ -33,7 +33,9 @@ export async function callWebhook(clientConfig: unknown, review: unknown, timeou
     : textAt(clientConfig, 'url');
   const url = new URL(base);
   url.searchParams.set('timeout', `${timeoutSeconds}s`);
-  const fail = (why: string): Error => new Error(`failed to call webhook: Post "${url.href}": ${why}`);
+  // As the API server writes it: with the port, even when it is the usual one.
+  const shownUrl = service ? url.href.replace(`//${url.host}/`, `//${url.hostname}:${url.port || 443}/`) : url.href;
+  const fail = (why: string): Error => new Error(`failed to call webhook: Post "${shownUrl}": ${why}`);
   let address = { host: url.hostname, port: Number(url.port || 443) };
   if (service) {
     const namespace = textAt(service, 'namespace');
