@@ -20,15 +20,15 @@ export interface UpStepContext {
   readonly runtime: RuntimeInfo;
   readonly flags: UpFlags;
   /** A part of the step is finished: its line is printed and the step's own line goes on. */
-  done(title: string): void;
+  readonly done: (title: string) => void;
 }
 
 export interface UpStep {
-  wanted(flags: UpFlags): boolean;
-  title(flags: UpFlags): string;
-  doneTitle(flags: UpFlags): string;
+  readonly wanted: (flags: UpFlags) => boolean;
+  readonly title: (flags: UpFlags) => string;
+  readonly doneTitle: (flags: UpFlags) => string;
   /** Rejects with a sentence for the user; `up` then undoes everything. */
-  run(context: UpStepContext): Promise<void>;
+  readonly run: (context: UpStepContext) => Promise<void>;
 }
 
 /** The profile of a mesh on one machine: with both gateways, as Istio's lessons expect. */

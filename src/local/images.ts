@@ -127,7 +127,10 @@ export function splitCommand(text: string): readonly string[] | undefined {
     if (!match) return undefined;
     const part = match[1] ?? match[2] ?? match[3] ?? match[4];
     if (part !== undefined) word = (word ?? '') + part;
-    else if (word !== undefined) words.push(word), (word = undefined);
+    else {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    }
   }
   if (word !== undefined) words.push(word);
   return words.length > 0 ? words : undefined;

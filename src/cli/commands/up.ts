@@ -79,28 +79,29 @@ function lock(dir: StateDir): (() => void) | undefined {
     return takeLock(dir);
   } catch (error) {
     if (!(error instanceof LockedError)) throw error;
-    return void fail(`${error.message}; try again when it has finished.`);
+    fail(`${error.message}; try again when it has finished.`);
+    return undefined;
   }
 }
 
-function fail(message: string): void {
+function fail(message: string): undefined {
   process.stderr.write(`Error: ${message}\n`);
   process.exitCode = 1;
+  return undefined;
 }
 
 /** Checks, cleans, launches and installs; undefined (and nothing left) when any of it fails or is interrupted. */
 async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined> {
-  if (Number(process.versions.node.split('.')[0]) < MIN_NODE_MAJOR) return void fail(`Node ${process.versions.node} is too old: meltemi needs ${MIN_NODE_MAJOR}.19 or newer`);
+  if (Number(process.versions.node.split('.')[0]) < MIN_NODE_MAJOR) return fail(`Node ${process.versions.node} is too old: meltemi needs ${MIN_NODE_MAJOR}.19 or newer`);
   const program = join(import.meta.dirname, 'cluster.js');
-  if (!existsSync(program)) return void fail(`${program} is missing: build it with "npm run build"`);
-  if (dir.home.startsWith('/run/') || program.startsWith('/run/')) return void fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
+  if (!existsSync(program)) return fail(`${program} is missing: build it with "npm run build"`);
+  if (dir.home.startsWith('/run/') || program.startsWith('/run/')) return fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
   const machine = await checkMachine();
   if (!machine.ok) {
-    fail(`pods cannot run on this machine:\n${machine.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
-    return undefined;
+    return fail(`pods cannot run on this machine:\n${machine.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
   }
   const envoyPath = flags.dataPlane === 'envoy' ? findEnvoy() : undefined;
-  if (flags.dataPlane === 'envoy' && envoyPath === undefined) return void fail('Envoy is missing: set ENVOY_BIN, put "envoy" on the PATH, or run "scripts/setup.sh --with-envoy"');
+  if (flags.dataPlane === 'envoy' && envoyPath === undefined) return fail('Envoy is missing: set ENVOY_BIN, put "envoy" on the PATH, or run "scripts/setup.sh --with-envoy"');
   const isNew = !existsSync(dir.data);
   cleanState(dir, { data: false });
   const ports = await openPorts(dir, [...DEFAULT_PORTS, ...flags.publish]);

@@ -321,7 +321,7 @@ export class ContainerRunner {
   }
 
   private wake(): void {
-    for (const waiter of [...this.waiters]) waiter();
+    for (const waiter of this.waiters) waiter();
   }
 
   private event(type: 'Normal' | 'Warning', reason: string, message: string): void {

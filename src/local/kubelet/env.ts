@@ -9,9 +9,9 @@ export interface EnvSources {
   readonly pod: Pod;
   readonly podIP: string;
   readonly node: NodeCapacity;
-  configMap(name: string): Readonly<Record<string, string>> | undefined;
+  readonly configMap: (name: string) => Readonly<Record<string, string>> | undefined;
   /** Values decoded. */
-  secret(name: string): Readonly<Record<string, string>> | undefined;
+  readonly secret: (name: string) => Readonly<Record<string, string>> | undefined;
   /** Services whose addresses are announced, see {@link serviceEnv}. */
   readonly services: readonly Service[];
 }

@@ -88,7 +88,7 @@ export class ContainerLog {
   }
 
   private wake(): void {
-    for (const reader of [...this.readers]) reader();
+    for (const reader of this.readers) reader();
   }
 }
 

@@ -41,7 +41,7 @@ export function podStatus(pod: Pod, runtime: PodRuntime, now: string): PodStatus
   return {
     ...(pod.metadata.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     phase,
-    ...(runtime.failure ?? {}),
+    ...runtime.failure,
     conditions: conditionsOf(pod, { initialized, phase, statuses, initStatuses, hasNetwork: ip !== undefined && !runtime.finished, now }),
     hostIP: NODE_IP,
     hostIPs: [{ ip: NODE_IP }],
@@ -131,8 +131,8 @@ export function qosClass(pod: Pod): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const has = (map: object | undefined) => map !== undefined && Object.keys(map).some((key) => key === 'cpu' || key === 'memory');
   if (!all.some((resources) => has(resources.limits) || has(resources.requests))) return 'BestEffort';
   const guaranteed = all.every(({ limits, requests }) => ['cpu', 'memory'].every((key) => {
-    const limit = (limits as Record<string, unknown> | undefined)?.[key];
-    const request = (requests as Record<string, unknown> | undefined)?.[key];
+    const limit = (limits as Record<string, string | number> | undefined)?.[key];
+    const request = (requests as Record<string, string | number> | undefined)?.[key];
     return limit !== undefined && (request === undefined || String(request) === String(limit));
   }));
   return guaranteed ? 'Guaranteed' : 'Burstable';
