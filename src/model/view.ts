@@ -112,7 +112,8 @@ function visibleServices(snapshot: MeshSnapshot, proxy: ProxyNode, egress: reado
       for (const service of snapshot.servicesByHostname.get(host) ?? []) if (visible(service)) take(service);
     }
   const picked = new Set(chosen.values());
-  return snapshot.services.filter((service) => picked.has(service));
+  // An allocated address means something only to a proxy that answers its application's DNS queries.
+  return snapshot.services.filter((service) => picked.has(service)).map((service) => (service.autoAllocated && !proxy.dnsCapture ? { ...service, addresses: [] } : service));
 }
 
 /** Every host a VirtualService may send or mirror to. */

@@ -6,8 +6,10 @@ import type { MeshSnapshot } from '../model/snapshot.ts';
 import type { Workload } from '../model/workload.ts';
 import { contentHash } from '../model/hash.ts';
 import type { KubeObject } from '../objects/meta.ts';
+import { allocateAddresses } from './address-allocation.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
+import { resolveMeshHttpRoute } from './gateway-api-route.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
@@ -44,7 +46,10 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
     kind: 'mesh-snapshot', mesh,
     namespaces: new Map(kind('/Namespace').map((object) => [object.metadata.name, { name: object.metadata.name, labels: object.metadata.labels ?? {} }])),
     services, servicesByHostname: groupByHostname(services), endpoints, workloads,
-    virtualServices: oldestFirst(each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object))),
+    virtualServices: oldestFirst([
+      ...each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object)),
+      ...each('gateway.networking.k8s.io/HTTPRoute', (object) => resolveMeshHttpRoute(context, object)).flat(),
+    ]),
     destinationRules: oldestFirst(each('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object))),
     gateways: oldestFirst(each('networking.istio.io/Gateway', (object) => resolveGateway(context, object))),
     peerAuthentications: oldestFirst(each('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object))),
@@ -83,7 +88,7 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
   const byHostname = new Set([...services.values()].map((service) => service.hostname));
   for (const service of services.values())
     if (service.resolution === 'alias') settleAlias(service, byHostname.has(service.aliasOf ?? '') ? [...services.values()].find((other) => other.hostname === service.aliasOf) : undefined, services, endpoints);
-  return { services: oldestFirst([...services.values()]), endpoints };
+  return { services: oldestFirst(allocateAddresses([...services.values()])), endpoints };
 }
 
 /** An ExternalName inside the mesh takes the ports of what it names; one that leads outside is found by DNS. */
