@@ -105,7 +105,7 @@ const REMOVED_FIELDS: ReadonlyMap<string, string> = new Map([
 
 /** Types and names of fields. */
 function checkShape(findings: Findings, info: KindInfo, object: KubeObject): void {
-  for (const { path, message } of validateSchema(info.schema, object)) findings.error(path, `${path}: ${message}`);
+  for (const { path, message } of validateSchema(info.schema, object)) findings.error(path, message === 'Required value' ? `Required value: ${path.slice(path.lastIndexOf('.') + 1)} must be set` : message);
   for (const path of unknownFields(info.schema, object)) {
     const suggestion = closest(info.schema, path);
     const fix = REMOVED_FIELDS.get(path.slice(path.lastIndexOf('.') + 1)) ?? (suggestion === undefined ? undefined : `did you mean ${suggestion}?`);

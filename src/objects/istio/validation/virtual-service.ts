@@ -61,6 +61,8 @@ function checkGatewayNames(findings: Findings, path: string, gateways: readonly 
     const slash = gateway.indexOf('/');
     if (slash < 0) {
       findings.problem(at, fqdnProblem(gateway));
+      const [name, namespace] = gateway.split('.');
+      if (namespace) findings.deprecated(at, `using legacy gatewayName format "${gateway}"`, `prefer the <namespace>/<name> format: "${namespace}/${name}"`);
       return;
     }
     const namespace = gateway.slice(0, slash);
