@@ -79,8 +79,10 @@ export class ResourceTable {
   }
 
   /** Replaces what a definition serves; an empty list takes it away. */
-  define(definition: string, resources: readonly Resource[]): void {
+  define(definition: string, defined: readonly Resource[]): void {
     for (const old of this.custom.get(definition) ?? []) this.byPath.delete(keyOf(old.group, old.version, old.plural));
+    // A definition never takes the place of a built-in kind.
+    const resources = defined.filter((resource) => !this.byPath.has(keyOf(resource.group, resource.version, resource.plural)));
     if (resources.length > 0) this.custom.set(definition, resources);
     else this.custom.delete(definition);
     for (const resource of resources) this.byPath.set(keyOf(resource.group, resource.version, resource.plural), resource);

@@ -34,9 +34,9 @@ export function finishDraft(resource: Resource, object: Record<string, unknown>,
   return withDefaults(resource, clone(value) as Draft);
 }
 
-/** Fills in defaults and drops nulls and empty metadata maps. */
+/** Fills in defaults and drops nulls and empty metadata maps. The draft may be changed by it. */
 export function withDefaults(resource: Resource, draft: Draft): Draft {
-  const filled = clone(applyDefaults(resource.schema, draft)) as Draft;
+  const filled = applyDefaults(resource.schema, draft) as Draft;
   for (const key of Object.keys(filled.metadata)) {
     const value = filled.metadata[key];
     const empty = value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);

@@ -3,6 +3,7 @@ import { DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY } from './kinds/workloads.ts'
 import { POD_STRATEGY } from './kinds/pod.ts';
 import { SERVICE_STRATEGY } from './kinds/service.ts';
 import { CONFIG_MAP_STRATEGY, CRD_STRATEGY, EVENT_STRATEGY, INGRESS_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
+import { WEBHOOK_STRATEGY } from './kinds/webhook-configuration.ts';
 import type { Strategy } from './strategy.ts';
 
 const STRATEGIES: Readonly<Record<string, Strategy>> = {
@@ -19,8 +20,8 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   'networking.k8s.io/Ingress': INGRESS_STRATEGY,
   'networking.k8s.io/IngressClass': { generation: true },
   'discovery.k8s.io/EndpointSlice': { generation: true },
-  'admissionregistration.k8s.io/MutatingWebhookConfiguration': { generation: true },
-  'admissionregistration.k8s.io/ValidatingWebhookConfiguration': { generation: true },
+  'admissionregistration.k8s.io/MutatingWebhookConfiguration': WEBHOOK_STRATEGY,
+  'admissionregistration.k8s.io/ValidatingWebhookConfiguration': WEBHOOK_STRATEGY,
   'apiextensions.k8s.io/CustomResourceDefinition': CRD_STRATEGY,
 };
 const PLAIN: Strategy = {};

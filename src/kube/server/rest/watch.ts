@@ -20,8 +20,13 @@ export function watchObjects(env: Environment, resource: Resource, namespace: st
   const selected = selectorOf(resource, query);
   try {
     return env.store.watch(storagePrefix(resource, namespace), from, (change) => {
-      const event = seen(change, selected);
-      if (event) listener(event);
+      // A watcher that fails must not fail the write it is told about.
+      try {
+        const event = seen(change, selected);
+        if (event) listener(event);
+      } catch (thrown) {
+        env.log.error('watch failed', { key: change.key, error: thrown instanceof Error ? thrown.stack : String(thrown) });
+      }
     });
   } catch (thrown) {
     if (thrown instanceof RevisionCompacted) throw expired(thrown.message);

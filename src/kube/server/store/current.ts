@@ -5,6 +5,8 @@ import { RevisionCompacted, type StoredEntry, type StoreEvent } from './store.ts
 
 interface Watcher {
   readonly prefix: string;
+  /** Events up to this revision were delivered from the history. */
+  readonly since: number;
   readonly listener: (event: StoreEvent) => void;
 }
 
@@ -71,7 +73,7 @@ export class CurrentState {
 
   watch(prefix: string, from: number, listener: (event: StoreEvent) => void): () => void {
     if (from < this.compacted) throw new RevisionCompacted(from, this.compacted);
-    const watcher = { prefix, listener };
+    const watcher = { prefix, since: this.revision, listener };
     for (const event of this.history) if (event.revision > from && event.key.startsWith(prefix)) listener(event);
     this.watchers.add(watcher);
     return () => void this.watchers.delete(watcher);
@@ -91,7 +93,7 @@ export class CurrentState {
     this.history.push(event);
     // Trimmed in steps, so that a write costs no array move.
     if (this.history.length > this.historyLimit * 1.25) this.compact(this.history[this.history.length - this.historyLimit - 1]!.revision);
-    for (const watcher of this.watchers) if (event.key.startsWith(watcher.prefix)) watcher.listener(event);
+    for (const watcher of this.watchers) if (event.revision > watcher.since && event.key.startsWith(watcher.prefix)) watcher.listener(event);
   }
 
   private lowerBound(key: string): number {
