@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { check, eventually, http, machineState, processes, root, run, Suite } from './harness.mjs';
+import { check, clusterProcesses, eventually, http, machineState, processes, root, run, Suite } from './harness.mjs';
 
 const READY_LIMIT_S = Number(process.env.E2E_READY_LIMIT_S ?? 20);
 const samples = join(root, 'samples');
@@ -237,7 +237,7 @@ const SIDECAR_LIMIT_MB = 70;
 const CONTROL_LIMIT_MB = 200;
 
 async function memory({ home, dataPlane }) {
-  const own = processes().filter(({ command }) => command.includes(home) || /dist\/(agent|control-plane|cluster)\.js/.test(command));
+  const own = clusterProcesses(home);
   const sidecars = own.filter(({ command }) => /agent\.js proxy (sidecar|router)/.test(command)).map(({ rssMb }) => rssMb);
   const control = own.filter(({ command }) => /(control-plane|cluster)\.js/.test(command) && !/unshare/.test(command)).map(({ rssMb }) => rssMb);
   const largest = Math.max(...sidecars);

@@ -1,6 +1,7 @@
 // A tiny runner for steps that build on each other: a failed step is recorded and the rest goes on; a skipped one says why and is counted.
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -111,6 +112,20 @@ export function processes() {
     }
   }
   return list;
+}
+
+/** Processes in the PID namespace of the cluster of one state directory. */
+export function clusterProcesses(home) {
+  const { pid } = JSON.parse(readFileSync(join(home, 'run/cluster.json'), 'utf8'));
+  const namespaceOf = (id, kind) => {
+    try {
+      return readlinkSync(`/proc/${id}/ns/${kind}`);
+    } catch {
+      return undefined;
+    }
+  };
+  const wanted = namespaceOf(pid, 'pid_for_children');
+  return processes().filter((process) => namespaceOf(process.pid, 'pid') === wanted);
 }
 
 /** What a cluster could leave behind on the machine. */
