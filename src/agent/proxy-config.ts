@@ -1,5 +1,4 @@
 // ProxyConfig as the agent uses it: PROXY_CONFIG (written by the injector) over built-in defaults.
-import { parse } from 'yaml';
 import { parseDurationMs } from '../base/duration.ts';
 
 /** Fields the agent acts on; `raw` keeps everything for the control plane. @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig */
@@ -27,8 +26,11 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   discoveryAddress: 'istiod.istio-system.svc:15012', proxyAdminPort: 15000, controlPlaneAuthPolicy: 'MUTUAL_TLS', statNameLength: 189, statusPort: 15020,
 };
 
-/** Reads YAML (or JSON, which is YAML) over the defaults. Throws a plain sentence when it is no map: the proxy must not start with half a configuration. */
-export function parseAgentProxyConfig(text: string | undefined, defaults: Readonly<Record<string, unknown>> = DEFAULTS): AgentProxyConfig {
+/** Reads text into data: JSON, or YAML when the caller brings a parser (the injector writes JSON, and a YAML parser costs a sidecar a megabyte). */
+export type ParseText = (text: string) => unknown;
+
+/** Reads PROXY_CONFIG over the defaults. Throws a plain sentence when it is no map: the proxy must not start with half a configuration. */
+export function parseAgentProxyConfig(text: string | undefined, parse: ParseText = JSON.parse, defaults: Readonly<Record<string, unknown>> = DEFAULTS): AgentProxyConfig {
   const own: unknown = text === undefined || text.trim() === '' ? {} : parse(text);
   if (typeof own !== 'object' || own === null || Array.isArray(own)) throw new Error('PROXY_CONFIG is not a map');
   const raw: Record<string, unknown> = { ...defaults, ...own };

@@ -1,6 +1,6 @@
 // Everything one agent run is told: arguments, environment, the files of the downward API. Reading is handed in, so this stays testable.
 import { buildProxyIdentity, type ProxyIdentity } from './node-metadata.ts';
-import { parseAgentProxyConfig, type AgentProxyConfig } from './proxy-config.ts';
+import { parseAgentProxyConfig, type AgentProxyConfig, type ParseText } from './proxy-config.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -80,10 +80,10 @@ export function parseProxyArgs(args: readonly string[]): { readonly role: ProxyR
 }
 
 /** Resolves the settings of `proxy <role>`. Throws a plain sentence when the environment contradicts itself. */
-export function resolveSettings(args: readonly string[], env: Env, readText: ReadText, instanceIps: readonly string[], version: string): AgentSettings {
+export function resolveSettings(args: readonly string[], env: Env, readText: ReadText, instanceIps: readonly string[], version: string, parse?: ParseText): AgentSettings {
   const { role, flags, problems } = parseProxyArgs(args);
   if (problems.length > 0) throw new Error(problems.join('; '));
-  const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG']);
+  const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG'], parse);
   const namespace = env['POD_NAMESPACE'] || 'default';
   const trustDomain = env['TRUST_DOMAIN'] || 'cluster.local';
   const account = env['SERVICE_ACCOUNT'] || 'default';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { buildBootstrap } from '../../src/agent/bootstrap/bootstrap.ts';
 import { buildProxyIdentity } from '../../src/agent/node-metadata.ts';
 import { parseAgentProxyConfig } from '../../src/agent/proxy-config.ts';
@@ -43,7 +44,7 @@ const cases = conformanceCases<BootstrapCase>('bootstrap');
 
 describe.skipIf(cases.length === 0)('bootstrap corpus', () => {
   test.each(cases.map((one) => [one.name, one] as const))('%s', (_name, { directory, data }) => {
-    const proxyConfig = parseAgentProxyConfig(readFileSync(join(directory, data.proxyConfig), 'utf8'), {});
+    const proxyConfig = parseAgentProxyConfig(readFileSync(join(directory, data.proxyConfig), 'utf8'), parse, {});
     const { agent } = data;
     const identity = buildProxyIdentity({
       id: data.node.id, env: data.env, podLabels: data.podLabels, podAnnotations: data.podAnnotations, instanceIps: data.node.instanceIPs, proxyConfig,

@@ -124,7 +124,7 @@ describe.skipIf(!envoy)('real Envoy', () => {
       }],
     } as never);
     const { plane, secrets, workload } = await start([encodeResource(listener), nameTable]);
-    const proxyConfig = `{proxyAdminPort: ${admin}, statusPort: ${status}}`;
+    const proxyConfig = JSON.stringify({ proxyAdminPort: admin, statusPort: status });
     const settings = resolveSettings(['sidecar'], { PROXY_CONFIG: proxyConfig, POD_NAME: 'web', POD_NAMESPACE: 'default', SERVICE_ACCOUNT: 'web', INSTANCE_IP: '10.0.0.1' }, () => undefined, [], '1');
     const [sdsServer, xdsProxy] = await Promise.all([
       openSdsServer(join(plane.directory, 'sds.sock'), secrets),

@@ -20,7 +20,7 @@ const log = createLogger('agent');
 
 /** Starts everything; the process ends by signal, by `/quitquitquit`, or with the proxy. */
 export async function runProxy(args: readonly string[], version: string): Promise<undefined> {
-  const settings = resolveSettings(args, process.env, readText, localAddresses(), version);
+  const settings = resolveSettings(args, process.env, readText, localAddresses(), version, await parserFor(process.env['PROXY_CONFIG']));
   setLogLevel(settings.logLevel);
   log.info('starting', { version, role: settings.role, node: settings.identity.id, dataPlane: settings.dataPlane, discovery: settings.discoveryAddress });
   const metrics = declareMetrics();
@@ -99,6 +99,16 @@ function declareMetrics(): AgentMetrics {
 function startupSeconds(): () => number {
   const seconds = process.uptime();
   return () => seconds;
+}
+
+/** A YAML parser only when the text is not JSON already. */
+async function parserFor(text: string | undefined): Promise<(text: string) => unknown> {
+  try {
+    JSON.parse(text || '{}');
+    return JSON.parse;
+  } catch {
+    return (await import('yaml')).parse;
+  }
 }
 
 function readText(path: string): string | undefined {
