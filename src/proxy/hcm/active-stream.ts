@@ -126,11 +126,11 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     const { hcm, proxy } = this.environment;
     const refusal = refuseRequest(request, hcm);
     if (refusal !== undefined) {
-      if (refusal.status === 426) stream.closeAfterResponse();
+      stream.closeAfterResponse();
       this.onLocalReply(refusal);
       return;
     }
-    this.source = receiveRequestHeaders(request, hcm, this.info.connection);
+    this.source = receiveRequestHeaders(request, hcm, this.info.connection, proxy.node.id.split('~')[1] ?? '');
     this.requestId = request.headers.get('x-request-id');
     if (!hcm.proxy100Continue && request.headers.get('expect')?.toLowerCase() === '100-continue') {
       request.headers.remove('expect');
@@ -358,6 +358,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
       this.onAbort(reply.flag ?? 'LR', reply.details);
       return;
     }
+    if (!this.requestEnded) this.stream.closeAfterResponse();
     if (reply.flag !== undefined) this.addFlag(reply.flag);
     this.details = reply.details;
     this.localBody = reply.body;

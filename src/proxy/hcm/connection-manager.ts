@@ -85,7 +85,7 @@ export class ConnectionManager {
       onCodecError(stream: ServerStream, error: CodecError): void {
         environment.stats.counters.downstream_cx_protocol_error++;
         const active = new ActiveStream(environment, info, stream, true);
-        if (error.status !== 408) active.addFlag('DPE');
+        if (error.details.startsWith('http1.')) active.addFlag('DPE');
         active.onLocalReply({ status: error.status, body: error.body, details: error.details });
       },
     };

@@ -22,7 +22,7 @@ export function localResponse(reply: LocalReply, request: RequestHead): { readon
   if (body !== undefined) {
     headers.set('content-length', String(body.length));
     if (!headers.has('content-type')) headers.append('content-type', 'text/plain');
-  } else if (reply.status >= 200 && reply.status !== 204 && reply.status !== 304) headers.set('content-length', '0');
+  }
   return { head: { status: reply.status, headers }, body: request.method === 'HEAD' ? undefined : body };
 }
 

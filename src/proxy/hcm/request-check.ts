@@ -5,8 +5,8 @@ import { normalizeRequestPath } from './path.ts';
 
 /** Checks a request before anything else looks at it and normalizes path and port. Returns the refusal, if any. @see Envoy ConnectionManagerImpl::ActiveStream::decodeHeaders */
 export function refuseRequest(request: RequestHead, hcm: HcmRuntime): LocalReply | undefined {
-  if (request.protocol === 'HTTP/1.0' && !hcm.acceptHttp10) return { status: 426, body: '', details: 'low_version' };
-  if (request.authority === '') return { status: 400, body: '', details: 'missing_host_header' };
+  if (request.protocol === 'HTTP/1.0' && !hcm.acceptHttp10) return { status: 426, body: 'Upgrade Required', details: 'low_version' };
+  if (request.authority === '' && request.protocol !== 'HTTP/1.1') return { status: 400, body: '', details: 'missing_host_header' };
   if (request.method === 'CONNECT') return undefined;
   if (request.path === '') return { status: 404, body: '', details: 'missing_path_rejected' };
   if (request.path !== '*') {

@@ -24,11 +24,11 @@ export interface RequestSource {
  * Header rules on the way in: client address, x-forwarded-*, x-envoy-*, x-forwarded-client-cert, x-request-id.
  * @see Envoy ConnectionManagerUtility::mutateRequestHeaders
  */
-export function receiveRequestHeaders(head: RequestHead, hcm: HcmRuntime, connection: Connection): RequestSource {
+export function receiveRequestHeaders(head: RequestHead, hcm: HcmRuntime, connection: Connection, ownIp: string): RequestSource {
   const { headers } = head;
   const secure = connection.tls !== undefined;
   let source: RequestSource = { ip: connection.remoteAddress, address: withPort(connection.remoteAddress, connection.remotePort) };
-  if (hcm.useRemoteAddress) source = edge(head, hcm, connection, source);
+  if (hcm.useRemoteAddress) source = edge(head, hcm, connection, source, ownIp);
   else {
     const forwarded = lastForwarded(headers.getAll('x-forwarded-for'), hcm.xffTrustedHops);
     if (forwarded !== undefined) source = { ip: forwarded, address: withPort(forwarded, 0) };
@@ -47,7 +47,7 @@ export function receiveRequestHeaders(head: RequestHead, hcm: HcmRuntime, connec
 }
 
 /** The first proxy of the mesh: the peer is the client unless `xffTrustedHops` proxies stand before us. */
-function edge(head: RequestHead, hcm: HcmRuntime, connection: Connection, peer: RequestSource): RequestSource {
+function edge(head: RequestHead, hcm: HcmRuntime, connection: Connection, peer: RequestSource, ownIp: string): RequestSource {
   const { headers } = head;
   let source = peer;
   const before = headers.getAll('x-forwarded-for').join(',');
@@ -55,7 +55,12 @@ function edge(head: RequestHead, hcm: HcmRuntime, connection: Connection, peer: 
     const trusted = lastForwarded(before === '' ? [] : [before], hcm.xffTrustedHops - 1);
     if (trusted !== undefined) source = { ip: trusted, address: withPort(trusted, 0) };
   }
-  if (!hcm.skipXffAppend) headers.set('x-forwarded-for', before === '' ? connection.remoteAddress : `${before},${connection.remoteAddress}`);
+  if (!hcm.skipXffAppend) {
+    // A loopback address means nothing to the next hop: Envoy names itself instead.
+    const loopback = connection.remoteAddress.startsWith('127.') || connection.remoteAddress === '::1';
+    const hop = loopback && ownIp !== '' ? ownIp : connection.remoteAddress;
+    headers.set('x-forwarded-for', before === '' ? hop : `${before},${hop}`);
+  }
   if (hcm.xffTrustedHops === 0 || !headers.has('x-forwarded-proto')) headers.set('x-forwarded-proto', connection.tls !== undefined ? 'https' : 'http');
   for (const name of EDGE_ONLY) headers.remove(name);
   headers.set('x-envoy-external-address', source.ip);

@@ -11,6 +11,9 @@ const LIMITS = { maxBytes: 61_440, maxHeaders: 100 };
 /** Above this much of one body a connection reads into memory of its own. */
 const OWN_BUFFER_BYTES = 131_072;
 
+/** Requests of other methods say that they have no body. @see RFC 9110 section 8.6 */
+const BODYLESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
+
 type State = 'idle' | 'head' | 'length' | 'chunked' | 'until-close' | 'raw' | 'closed';
 
 /** What the pool wants to know of a connection. */
@@ -56,7 +59,7 @@ export class H1ClientConnection implements ConnectionSink {
     let framing = '';
     if (upgrade !== undefined) framing = 'connection: upgrade\r\n';
     else if (chunked) framing = 'transfer-encoding: chunked\r\n';
-    else if (end && (head.method === 'POST' || head.method === 'PUT' || head.method === 'PATCH') && !head.headers.has('content-length')) framing = 'content-length: 0\r\n';
+    else if (end && !BODYLESS_METHODS.has(head.method) && !head.headers.has('content-length')) framing = 'content-length: 0\r\n';
     const exchange = new H1ClientExchange(this, receiver, head.method, upgrade, chunked, end);
     this.exchange = exchange;
     const target = head.method === 'CONNECT' ? head.authority : head.path;
@@ -101,8 +104,12 @@ export class H1ClientConnection implements ConnectionSink {
     this.headers.load(buffer, offsets);
     if (status < 200 && !(status === 101 && exchange.upgrade !== undefined)) {
       if (status === 101) this.fail('http1.codec_error');
-      else if (status === 100 || status === 103) exchange.receiver.onInformational({ status, headers: this.headers });
+      else if (status === 100) exchange.receiver.onInformational({ status, headers: this.headers });
       return offsets.end;
+    }
+    if (status === 204 && offsets.contentLength > 0) {
+      this.fail('http1.content_length_not_allowed');
+      return end;
     }
     const head = { status, headers: this.headers };
     if (offsets.close || (offsets.minor === 0 && !offsets.keepAlive)) this.reusable = false;

@@ -14,6 +14,8 @@ export const PARSE = {
   unknownCoding: -5,
   badLength: -6,
   badHost: -7,
+  /** Neither HTTP/1.0 nor HTTP/1.1. */
+  otherVersion: -8,
 } as const;
 
 export interface HeadLimits {
@@ -98,7 +100,7 @@ export function parseRequestHead(buffer: Buffer, start: number, end: number, hea
   if (byte !== SPACE || at === head.targetStart) return PARSE.malformed;
   head.targetEnd = at++;
   const version = parseVersion(buffer, at, end);
-  if (version < 0) return PARSE.malformed;
+  if (version < 0) return isOtherVersion(buffer, at, end) ? PARSE.otherVersion : PARSE.malformed;
   if (at + 10 > end) return partialOrTooLarge(start, end, limits, false);
   head.minor = version;
   if (buffer[at + 8] !== CR || buffer[at + 9] !== LF) return PARSE.malformed;
@@ -151,6 +153,11 @@ function parseVersion(buffer: Buffer, start: number, end: number): number {
   if (start + 7 >= end) return 0;
   const minor = buffer[start + 7]! - 48;
   return minor === 0 || minor === 1 ? minor : -1;
+}
+
+/** `HTTP/2.0` and the like, complete with its line end. */
+function isOtherVersion(buffer: Buffer, start: number, end: number): boolean {
+  return end - start >= 10 && /^HTTP\/\d\.\d\r\n$/.test(buffer.toString('latin1', start, start + 10));
 }
 
 /** Parses header or trailer lines up to and including the empty line. */

@@ -30,7 +30,13 @@ const REFUSALS: ReadonlyMap<number, CodecError> = new Map([
   [PARSE.tooManyHeaders, { status: 431, body: 'Request Header Fields Too Large', details: 'http1.too_many_headers' }],
   [PARSE.lengthAndChunked, { status: 400, body: 'Bad Request', details: 'http1.content_length_and_chunked_not_allowed' }],
   [PARSE.unknownCoding, { status: 501, body: 'Not Implemented', details: 'http1.invalid_transfer_encoding' }],
-  [PARSE.badHost, BAD_REQUEST],
+  [PARSE.otherVersion, { status: 426, body: 'Upgrade Required', details: 'low_version' }],
+]);
+
+/** The methods Envoy's HTTP/1 codec takes. */
+const METHODS: ReadonlySet<string> = new Set([
+  'ACL', 'BIND', 'CHECKOUT', 'CONNECT', 'COPY', 'DELETE', 'GET', 'HEAD', 'LINK', 'LOCK', 'MERGE', 'MKACTIVITY', 'MKCALENDAR', 'MKCOL', 'MOVE', 'MSEARCH', 'NOTIFY', 'OPTIONS', 'PATCH', 'POST', 'PROPFIND', 'PROPPATCH',
+  'PURGE', 'PUT', 'REBIND', 'REPORT', 'SEARCH', 'SOURCE', 'SUBSCRIBE', 'TRACE', 'UNBIND', 'UNLINK', 'UNLOCK', 'UNSUBSCRIBE',
 ]);
 
 type State = 'head' | 'length' | 'chunked' | 'raw' | 'complete' | 'closed';
@@ -118,11 +124,19 @@ export class H1ServerConnection implements ConnectionSink {
     this.headers.load(buffer, offsets);
     const method = latin1(buffer, offsets.methodStart, offsets.methodEnd);
     const target = latin1(buffer, offsets.targetStart, offsets.targetEnd);
+    if (!METHODS.has(method)) {
+      this.refuse({ status: 400, body: 'Bad Request', details: 'http1.codec_error' }, offsets.end - start);
+      return;
+    }
     const hostOffset = offsets.hostRow << 2;
     const host = offsets.hostRow < 0 ? '' : latin1(buffer, offsets.table[hostOffset + 2]!, offsets.table[hostOffset + 3]!);
     const parts = splitTarget(method, target, host);
     if (parts === undefined) {
       this.refuse({ status: 400, body: 'Bad Request', details: 'http1.invalid_url' }, offsets.end - start);
+      return;
+    }
+    if (offsets.hostRow < 0 && parts.authority === '' && offsets.minor === 1) {
+      this.refuse({ status: 400, body: '', details: 'missing_host_header' }, offsets.end - start);
       return;
     }
     const head: RequestHead = {
@@ -319,6 +333,7 @@ class H1Exchange implements ServerStream {
     this.bodyless = this.head.method === 'HEAD' || status === 204 || status === 304 || this.raw;
     let framing = '';
     if (this.raw) framing = status === 101 ? 'connection: upgrade\r\n' : '';
+    else if (this.head.method === 'HEAD' && !headers.has('content-length') && status !== 204 && status !== 304) framing = 'transfer-encoding: chunked\r\n';
     else if (!this.bodyless && !headers.has('content-length')) {
       if (end) framing = 'content-length: 0\r\n';
       else if (this.head.protocol === 'HTTP/1.0') this.close = true;

@@ -25,7 +25,7 @@ export interface BodyReceiver {
 
 /** Receives a response. */
 export interface ResponseReceiver extends BodyReceiver {
-  /** 100 and 103. */
+  /** 100; others are dropped, as Envoy does. */
   onInformational(head: ResponseHead): void;
   onHead(head: ResponseHead, end: boolean): void;
 }

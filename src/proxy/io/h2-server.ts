@@ -172,6 +172,6 @@ class H2Exchange implements ServerStream {
   }
 
   closeAfterResponse(): void {
-    if (this.stream.session !== undefined && !this.stream.session.closed) this.stream.session.close();
+    // One stream's trouble is not the connection's.
   }
 }

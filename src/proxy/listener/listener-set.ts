@@ -183,7 +183,12 @@ export class ListenerSet {
 }
 
 function addressesOf(listener: ListenerRuntime): readonly { readonly key: string; readonly address: string; readonly port: number }[] {
-  return [{ address: listener.address, port: listener.port }, ...listener.additionalAddresses].map(({ address, port }) => ({ key: `${address}:${port}`, address, port }));
+  return [{ address: listener.address, port: listener.port }, ...listener.additionalAddresses].map(({ address, port }) => ({
+    // Listeners on port 0 each get a port of their own.
+    key: port === 0 ? `${address}:0 ${listener.name}` : `${address}:${port}`,
+    address,
+    port,
+  }));
 }
 
 function chainsOf(listener: ListenerRuntime): readonly FilterChainRuntime[] {

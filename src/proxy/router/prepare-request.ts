@@ -14,7 +14,10 @@ export function prepareRequest(head: RequestHead, entry: RouteEntry, action: For
   if (choice.request !== undefined) applyHeaderMutations(target, choice.request, known);
   for (const mutations of entry.request) applyHeaderMutations(target, mutations, known);
   const host = choice.hostRewrite ?? action.hostRewrite;
-  if (host !== undefined) head.authority = host;
+  if (host !== undefined && host !== head.authority) {
+    head.headers.set('x-envoy-original-host', head.authority);
+    head.authority = host;
+  }
   if (action.rewritePath === undefined) return;
   const path = action.rewritePath(head.path);
   if (path === head.path) return;
