@@ -11,7 +11,8 @@ const MESSAGES = {
   IST0109: ['error', (names: string, host: string) => `The VirtualServices ${names} associated with mesh gateway define the same host ${host} which can lead to undefined behavior. This can be fixed by merging the conflicting VirtualServices into a single resource.`],
   IST0112: ['error', (host: string, ports: string) => `This VirtualService routes to a service ${JSON.stringify(host)} that exposes multiple ports ${ports}. Specifying a port in the destination is required to disambiguate.`],
   IST0123: ['warning', (labels: string) => `The namespace has more than one type of injection labels ${labels}, which may lead to undefined behavior. Make sure only one injection label exists.`],
-  IST0132: ['warning', (host: string, gateway: string) => `one or more host ${host} defined in VirtualService not found in Gateway ${gateway}.`],
+  IST0132: ['warning', (hosts: string, service: string, gateway: string) => `one or more host ${hosts} defined in VirtualService ${service} not found in Gateway ${gateway}.`],
+  IST0165: ['warning', (service: string, gateway: string) => `Gateway reference in VirtualService ${service} is to an implementation-generated internal Gateway: ${gateway}.`],
 } as const satisfies Readonly<Record<string, readonly [Severity, (...args: string[]) => string]>>;
 
 export type MessageCode = keyof typeof MESSAGES;
@@ -19,7 +20,7 @@ export type MessageCode = keyof typeof MESSAGES;
 /** Names of the codes, as `analyze -L` and Istio's catalogue print them. */
 export const MESSAGE_NAMES: Readonly<Record<MessageCode, string>> = {
   IST0101: 'ReferencedResourceNotFound', IST0102: 'NamespaceNotInjected', IST0103: 'PodMissingProxy', IST0106: 'SchemaValidationError',
-  IST0109: 'ConflictingMeshGatewayVirtualServiceHosts', IST0112: 'VirtualServiceDestinationPortSelectorRequired', IST0123: 'NamespaceMultipleInjectionLabels', IST0132: 'VirtualServiceHostNotFoundInGateway',
+  IST0109: 'ConflictingMeshGatewayVirtualServiceHosts', IST0112: 'VirtualServiceDestinationPortSelectorRequired', IST0123: 'NamespaceMultipleInjectionLabels', IST0132: 'VirtualServiceHostNotFoundInGateway', IST0165: 'ReferencedInternalGateway',
 };
 
 /** Annotation under which {@link referenceOf} finds where an object was read from. */
