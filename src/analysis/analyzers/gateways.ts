@@ -20,11 +20,11 @@ function gatewayIssues(set: ObjectSet, service: VirtualService): readonly Issue[
   const references = (service.spec.gateways ?? []).map((reference, index) => ({ reference, path: `spec.gateways[${index}]` })).filter(({ reference }) => reference !== 'mesh');
   const own = references.filter(({ reference }) => !reference.includes(GENERATED)).map((entry) => ({ ...entry, gateway: set.gateway(entry.reference, namespace) }));
   for (const { reference, path } of references) if (reference.includes(GENERATED)) issues.push(message('IST0165', service, path, [title, reference], 'attach an HTTPRoute to the Gateway it was made from'));
-  // A host is found when any of the gateways takes it.
-  const lost = (service.spec.hosts ?? []).filter((host) => !own.some(({ gateway }) => gateway && admits(gateway, host, namespace)));
+  const hosts = service.spec.hosts ?? [];
   for (const { reference, path, gateway } of own) {
     if (!gateway) issues.push(message('IST0101', service, path, ['gateway', reference], 'name a Gateway as name or namespace/name'));
-    if (lost.length > 0) issues.push(message('IST0132', service, 'spec.hosts', [`[${lost.join(' ')}]`, title, reference], 'let a server of the Gateway take the host, or narrow spec.hosts'));
+    // Several gateways may share the hosts out among them; one that takes none of them is named in vain.
+    if (!gateway || !hosts.some((host) => admits(gateway, host, namespace))) issues.push(message('IST0132', service, 'spec.hosts', [`[${hosts.join(' ')}]`, title, reference], 'let a server of the Gateway take the host, or narrow spec.hosts'));
   }
   return issues;
 }
