@@ -22,6 +22,7 @@ const COMMANDS: readonly CommandRow[] = [
   { names: ['kube-inject'], load: async () => (await import('./commands/kube-inject.ts')).addKubeInject },
   { names: ['analyze'], load: async () => (await import('./commands/analyze.ts')).addAnalyze },
   { names: ['load'], load: async () => (await import('./commands/load.ts')).addLoad },
+  { names: ['completion'], load: async () => (await import('./commands/completion.ts')).addCompletion },
 ];
 
 /** Exit status of a command line that cannot be understood (EX_USAGE). */
@@ -41,6 +42,7 @@ export async function runCommandLine(argv: readonly string[], version: string): 
     });
   // Every command reads the state directory from the environment; the option is the same for all of them.
   program.on('option:home', (home: string) => void (process.env['MELTEMI_HOME'] = home));
+  if (argv[0] === '__complete') return complete(program, argv.slice(1));
   const row = COMMANDS.find(({ names }) => names.includes(firstWord(argv) ?? ''));
   for (const command of row ? [row] : COMMANDS) (await command.load())(program);
   try {
@@ -50,6 +52,14 @@ export async function runCommandLine(argv: readonly string[], version: string): 
     process.stderr.write(`Error: ${messageOf(error)}\n`);
     process.exitCode = 1;
   }
+}
+
+/** What the shell's completion asks: every command is loaded, nothing is run. */
+async function complete(program: Command, words: readonly string[]): Promise<void> {
+  for (const command of COMMANDS) (await command.load())(program);
+  const { completeWords } = await import('./completion.ts');
+  const { podNames } = await import('./commands/completion.ts');
+  for (const word of await completeWords(program, words, podNames)) process.stdout.write(`${word}\n`);
 }
 
 function firstWord(argv: readonly string[]): string | undefined {
