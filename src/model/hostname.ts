@@ -51,8 +51,9 @@ export function parseCidr(text: string): { readonly address: string; readonly pr
   const address = slash < 0 ? text : text.slice(0, slash);
   if (!isIp(address)) return undefined;
   const whole = isIpv4(address) ? 32 : 128;
-  const prefix = slash < 0 ? whole : Number(text.slice(slash + 1));
-  return Number.isInteger(prefix) && prefix >= 0 && prefix <= whole ? { address, prefix } : undefined;
+  const length = slash < 0 ? String(whole) : text.slice(slash + 1);
+  const prefix = Number(length);
+  return /^\d{1,3}$/.test(length) && prefix <= whole ? { address, prefix } : undefined;
 }
 
 /** The bits of an address as a big number; undefined when it is none. */
@@ -65,7 +66,8 @@ export function addressBits(address: string): bigint | undefined {
     const low = addressBits(tail) ?? 0n;
     text = `${text.slice(0, text.lastIndexOf(':') + 1)}${(low >> 16n).toString(16)}:${(low & 0xffffn).toString(16)}`;
   }
-  const [head = '', rest] = text.split('::');
+  const [head = '', rest, ...more] = text.split('::');
+  if (more.length > 0) return undefined;
   const left = head ? head.split(':') : [];
   const right = rest ? rest.split(':') : [];
   if (rest === undefined ? left.length !== 8 : left.length + right.length > 8) return undefined;
