@@ -3,6 +3,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../objects/meta.ts';
 import { CONFIG_MAP, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT } from '../../objects/resource-types.ts';
 import type { WatchEvent } from '../client/client.ts';
+import type { Environment } from './rest/context.ts';
+import { deleteOldEvents } from './rest/expire-events.ts';
+import { openMemoryStore } from './store/memory.ts';
 import { startTestServer, type TestServer } from './testing.ts';
 
 let server: TestServer;
@@ -179,6 +182,18 @@ describe('the in-process client', () => {
     const rest = JSON.parse((await server.fetch(`/api/v1/services?continue=${first.metadata.continue}`)).body) as { items: unknown[] };
     expect(rest.items).toHaveLength(first.metadata.remainingItemCount);
   });
+});
+
+test('events are forgotten an hour after they were last seen', async () => {
+  const store = openMemoryStore();
+  let now = Date.parse('2024-01-01T00:00:00Z');
+  const env = { store, now: () => now } as unknown as Environment;
+  const event = (name: string, lastTimestamp: string): KubeObject => ({ apiVersion: 'v1', kind: 'Event', metadata: { name, namespace: 'default', creationTimestamp: '2024-01-01T00:00:00Z' }, lastTimestamp }) as KubeObject;
+  await store.put('/core/events/default/old', event('old', '2024-01-01T00:00:00Z'), 0);
+  await store.put('/core/events/default/repeated', event('repeated', '2024-01-01T00:30:00Z'), 0);
+  now += 3_600_001;
+  await deleteOldEvents(env);
+  expect(store.list('/core/events/').map((entry) => entry.object.metadata.name)).toEqual(['repeated']);
 });
 
 test('watches over HTTP end with the server, and nothing is lost in between', async () => {

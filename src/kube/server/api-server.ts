@@ -1,4 +1,5 @@
 /** The embedded Kubernetes API server, put together. */
+import { setMaxListeners } from 'node:events';
 import { createServer as createTlsServer, type Server } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
 import { createLogger } from '../../base/log.ts';
@@ -21,6 +22,7 @@ import { handleRequest } from './http/router.ts';
 import { handleUpgrade } from './http/upgrade.ts';
 import { createInProcessClient } from './in-process-client.ts';
 import type { Environment } from './rest/context.ts';
+import { expireEvents } from './rest/expire-events.ts';
 import { createServiceAllocator } from './rest/kinds/service.ts';
 import { SYSTEM_NAMESPACES } from './rest/namespace-lifecycle.ts';
 import type { Store } from './store/store.ts';
@@ -74,6 +76,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     now: options.now ?? Date.now,
   };
   const closing = new AbortController();
+  // Every open watch listens to it.
+  setMaxListeners(0, closing.signal);
+  const stopExpiry = expireEvents(env);
   const handlers: Handlers = { env, tokens: new TokenAuthority(pki.serviceAccountKeyPem), logs: options.logs, closing: closing.signal };
   const https = createHttps(pki, handlers);
   https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, options.exec, request, socket, head));
@@ -106,6 +111,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     async close() {
       closing.abort();
       stopDefinitions();
+      stopExpiry();
       const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
       // Watches get a moment to end their streams in order.
       setTimeout(() => sockets.forEach((socket) => socket.destroy()), 50);

@@ -79,3 +79,26 @@ export function deepFreeze<T>(value: T): T {
   for (const key of Object.keys(value)) deepFreeze((value as Record<string, unknown>)[key]);
   return value;
 }
+
+/**
+ * The new value with every part that equals the old one replaced by it, so that versions of an object share what did not change. The new value is
+ * changed in place; frozen parts of it are left alone.
+ */
+export function shareUnchanged(before: unknown, after: unknown): unknown {
+  if (before === after || typeof after !== 'object' || after === null || typeof before !== 'object' || before === null || Object.isFrozen(after)) return after;
+  if (Array.isArray(after) !== Array.isArray(before)) return after;
+  const next = after as Record<string, unknown>;
+  const old = before as Record<string, unknown>;
+  const keys = Object.keys(next);
+  let same = keys.length === Object.keys(old).length;
+  for (const key of keys) {
+    if (!Object.hasOwn(old, key)) {
+      same = false;
+      continue;
+    }
+    const shared = shareUnchanged(old[key], next[key]);
+    if (shared !== next[key]) setOwn(next, key, shared);
+    if (shared !== old[key]) same = false;
+  }
+  return same ? before : after;
+}

@@ -11,12 +11,17 @@ import { partialMetadata, toTable } from '../table/table.ts';
 import type { Shape } from './media-type.ts';
 
 const texts = new WeakMap<KubeObject, string>();
+/** Longer texts (definitions) are asked for rarely and not kept. */
+const MAX_KEPT_LENGTH = 32 * 1024;
 
 /** The JSON of an object in a version. A stored object is written once, however many watches and lists send it. */
 export function jsonOf(object: KubeObject, resource: Resource): string {
   if (object.apiVersion !== resource.apiVersion) return JSON.stringify(asVersion(object, resource));
   let text = texts.get(object);
-  if (text === undefined) texts.set(object, (text = JSON.stringify(object)));
+  if (text === undefined) {
+    text = JSON.stringify(object);
+    if (text.length <= MAX_KEPT_LENGTH) texts.set(object, text);
+  }
   return text;
 }
 

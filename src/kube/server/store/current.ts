@@ -1,6 +1,6 @@
 /** The part both stores share: the current objects in key order, the window of past events, and the watchers. */
 import type { KubeObject } from '../../../objects/meta.ts';
-import { deepFreeze } from '../json.ts';
+import { deepFreeze, shareUnchanged } from '../json.ts';
 import { RevisionCompacted, type StoredEntry, type StoreEvent } from './store.ts';
 
 interface Watcher {
@@ -55,7 +55,9 @@ export class CurrentState {
 
   put(key: string, object: KubeObject, revision: number): StoredEntry {
     const previous = this.entries.get(key);
-    const entry = { key, revision, object: deepFreeze(object) };
+    // The history holds many versions of one object; they differ in little.
+    const shared = previous ? (shareUnchanged(previous.object, object) as KubeObject) : object;
+    const entry = { key, revision, object: deepFreeze(shared) };
     if (!previous) this.keys.splice(this.lowerBound(key), 0, key);
     this.entries.set(key, entry);
     this.emit({ type: 'put', key, revision, object: entry.object, ...(previous ? { previous: previous.object } : {}) });

@@ -89,6 +89,16 @@ describe.each(stores)('%s store', (_name, open) => {
     await store.close();
   });
 
+  test('lets versions of an object share what did not change', async () => {
+    const store = open();
+    const pod = (phase: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec: { containers: [{ name: 'a' }] }, status: { phase } });
+    const first = await store.put('/pods/p', pod('Pending'), 0);
+    const second = await store.put('/pods/p', pod('Running'), first.revision);
+    expect(second.object).toMatchObject({ metadata: { resourceVersion: String(second.revision) }, status: { phase: 'Running' } });
+    expect((second.object as ReturnType<typeof pod>).spec).toBe((first.object as ReturnType<typeof pod>).spec);
+    await store.close();
+  });
+
   test('keeps stored objects from being changed', async () => {
     const store = open();
     const { object: stored } = await store.put('/cm/a', object('a'), 0);
