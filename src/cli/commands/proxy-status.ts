@@ -42,7 +42,7 @@ async function askIstiods(flags: Flags): Promise<readonly SyncReport[]> {
     return await Promise.all(running.map(async ({ metadata: { name } }) => {
       const { stdout, stderr, exitCode } = await execInPod(access, { namespace, pod: name, container: 'discovery', command: ['pilot-discovery', 'request', 'GET', '/debug/syncz'] });
       if (exitCode !== 0) throw new Error(stderr.trim() || `pilot-discovery in ${name} ended with ${exitCode}`);
-      return { istiod: name, clients: JSON.parse(stdout) as readonly ClientSync[] };
+      return { istiod: name, clients: (JSON.parse(stdout) as { clients: readonly ClientSync[] }).clients };
     }));
   } finally {
     client.close();

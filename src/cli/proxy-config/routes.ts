@@ -36,8 +36,10 @@ export function describeMatch(match: Json): string {
   return parts.join(' ');
 }
 
-/** Up to three domains, ports left out; beyond that two and how many more. */
+/** Up to two domains, and how many more: ports, trailing dots and the longer spellings of a name that is there are left out. */
 function describeDomains(domains: readonly string[]): string {
-  const plain = [...new Set(domains.map((domain) => (/^[^:]+:\d+$/.test(domain) || domain.endsWith(':*') ? domain.slice(0, domain.lastIndexOf(':')) : domain)))];
-  return plain.length > 3 ? `${plain.slice(0, 2).join(', ')} + ${plain.length - 2} more...` : plain.join(', ');
+  const names = new Set(domains.map((domain) => (/^[^:]+:(\d+|\*)$/.test(domain) ? domain.slice(0, domain.lastIndexOf(':')) : domain).replace(/(?<=.)\.$/, '')));
+  const shorter = (name: string) => [name.replace(/\.svc(\.cluster\.local)?$/, '')].some((short) => short !== name && names.has(short));
+  const plain = [...names].filter((name) => !shorter(name));
+  return plain.length > 2 ? `${plain.slice(0, 2).join(', ')} + ${plain.length - 2} more...` : plain.join(', ');
 }

@@ -24,6 +24,8 @@ export async function startOwnDataPlane(context: DataPlaneContext): Promise<Runn
   secrets.useControlPlane(ads);
   if (names.onNameTable) ads.subscribeAll(TYPE_URL.nameTable, names.onNameTable);
   const held = new HeldSecrets(secrets);
+  // The identity is held from the start: the first connection does not wait for it, and `proxy-config secret` shows it.
+  for (const name of ['default', 'ROOTCA']) held.watch(name, () => {});
   const node = proxyNode(settings);
   const proxy = startProxy({ node, ads, secrets: held, drainTimeMs: settings.proxyConfig.drainDurationMs });
   let quit: (code: number) => void = () => {};
@@ -96,19 +98,26 @@ function controlOf(proxy: Proxy, admin: Admin): ProxyControl {
 
 /** Remembers what the proxy asked for and got: the secrets page of the admin interface. */
 class HeldSecrets implements SecretSource {
-  private readonly held = new Map<string, TlsSecret>();
+  private readonly held = new Map<string, { watchers: number; secret: TlsSecret | undefined }>();
 
   constructor(private readonly source: SecretSource) {}
 
   watch(name: string, onSecret: (secret: TlsSecret) => void): Unsubscribe {
+    const entry = this.held.get(name) ?? { watchers: 0, secret: undefined };
+    this.held.set(name, entry);
+    entry.watchers++;
     const stop = this.source.watch(name, (secret) => {
-      this.held.set(name, secret);
+      entry.secret = secret;
       onSecret(secret);
     });
-    return () => (this.held.delete(name), stop());
+    return () => {
+      entry.watchers--;
+      if (entry.watchers === 0) this.held.delete(name);
+      stop();
+    };
   }
 
   secrets(): Iterable<TlsSecret> {
-    return this.held.values();
+    return [...this.held.values()].map(({ secret }) => secret).filter((secret) => secret !== undefined);
   }
 }
