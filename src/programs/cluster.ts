@@ -36,6 +36,8 @@ import { CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SECRET, SERVICE } fro
 const log = createLogger('cluster');
 const VERSION = process.env['MELTEMI_BUILD_VERSION'] ?? '0.0.0';
 
+/** A watch in this process has no connection that could die silently. */
+const NEVER_MS = 0x7fffffff;
 /** Programs of the package are beside this one. */
 const DIST = import.meta.dirname;
 /** Between the request to end and the end of everything: programs may say goodbye. */
@@ -101,7 +103,7 @@ function sharedInformers(client: KubeClient, signal: AbortSignal): <T extends Ku
   const known = new Map<string, unknown>();
   return <T extends KubeObject>(type: ResourceType): Informer<T> => {
     const key = `${type.group}/${type.plural}`;
-    const informer = (known.get(key) as Informer<T> | undefined) ?? createInformer<T>(client, type, { signal });
+    const informer = (known.get(key) as Informer<T> | undefined) ?? createInformer<T>(client, type, { signal, idleTimeoutMs: NEVER_MS });
     known.set(key, informer);
     return informer;
   };

@@ -29,7 +29,7 @@ export function planLaunch(context: PodContext, container: Container, program: I
     const { root, fstab } = prepareRoot(context, container, variables, folder, context.mode === 'root' ? credentials.uid : 0);
     const hostname = pod.spec.hostname || pod.metadata.name;
     const cwd = container.workingDir || program.cwd || '/';
-    return { ok: true, request: { network: context.network, fstab, root, readOnlyRoot, hostname, cwd, argv, env: built.env, setpriv: setprivArgv(credentials, context.mode) } };
+    return { ok: true, request: { network: context.network, fstab, root, readOnlyRoot, hostname, cwd, cwdMustExist: Boolean(container.workingDir), argv, env: built.env, setpriv: setprivArgv(credentials, context.mode) } };
   } catch (error) {
     return { ok: false, reason: 'CreateContainerError', message: error instanceof Error ? error.message : String(error) };
   }

@@ -9,6 +9,8 @@ export async function openNodeNetwork(): Promise<void> {
     input: ['link set lo up', `link add ${BRIDGE} mtu ${POD_MTU} type bridge`, `addr add ${NODE_IP}/${prefix} dev ${BRIDGE}`, `link set ${BRIDGE} up`, ''].join('\n'),
   });
   // Redirects would teach pods to talk past the node, and replies of a service would miss its address translation.
+  // Where br_netfilter is loaded, translated packets would be switched past the node, and back to their own port not at all.
+  await writeSysctls({ 'net/bridge/bridge-nf-call-iptables': '0', 'net/bridge/bridge-nf-call-ip6tables': '0', 'net/bridge/bridge-nf-call-arptables': '0' });
   await writeSysctls({ 'net/ipv4/ip_forward': '1', 'net/ipv4/conf/all/send_redirects': '0', [`net/ipv4/conf/${BRIDGE}/send_redirects`]: '0', 'net/ipv4/conf/default/send_redirects': '0' });
 }
 
@@ -24,7 +26,7 @@ const POD_SYSCTLS: Readonly<Record<string, string>> = {
 export async function openPodNetwork(name: string, ip: string, sysctls: Readonly<Record<string, string>> = {}): Promise<void> {
   const link = hostLink(name);
   await mustRun(['ip', '-batch', '-'], {
-    input: [`netns add ${name}`, `link add ${link} mtu ${POD_MTU} type veth peer name eth0 mtu ${POD_MTU} netns ${name}`, `link set ${link} master ${BRIDGE} up`, ''].join('\n'),
+    input: [`netns add ${name}`, `link add ${link} mtu ${POD_MTU} type veth peer name eth0 mtu ${POD_MTU} netns ${name}`, `link set ${link} master ${BRIDGE} up`, `link set ${link} type bridge_slave hairpin on`, ''].join('\n'),
   });
   await mustRun(['ip', '-n', name, '-batch', '-'], {
     input: ['link set lo up', `addr add ${ip}/32 dev eth0`, 'link set eth0 up', `route add ${NODE_IP} dev eth0 scope link src ${ip}`, `route add default via ${NODE_IP} src ${ip}`, ''].join('\n'),

@@ -51,7 +51,7 @@ export function setprivArgv(credentials: Credentials, mode: PrivilegeMode): read
 }
 
 /**
- * Positional: fstab, root folder, `ro` or `rw`, host name, working directory, PATH, privilege dropper; then the program. fd 3 says why it could not be started;
+ * Positional: fstab, root folder, `ro` or `rw`, host name, working directory, whether it must exist (`must`, `may`), PATH, privilege dropper; then the program. fd 3 says why it could not be started;
  * nothing on it means that the program runs. Only positional names are used: the environment is the container's.
  */
 const START_SCRIPT = `set -e
@@ -63,9 +63,9 @@ cd "$2"
 [ "$3" = rw ] || mount -o remount,bind,ro . || fail 'cannot make the root read-only'
 pivot_root . . && umount -l . || fail 'cannot change the root'
 hostname "$4" 2>/dev/null || echo "$4" 2>/dev/null > /proc/sys/kernel/hostname || :
-cd / && cd "$5" 2>/dev/null || fail "chdir to cwd (\\"$5\\") set in config.json failed: no such file or directory"
-PATH=$6 && unset OLDPWD
-shift 6
+cd / && cd "$5" 2>/dev/null || [ "$6" = may ] || fail "chdir to cwd (\\"$5\\") set in config.json failed: no such file or directory"
+PATH=$7 && unset OLDPWD
+shift 7
 s=$1 && shift
 command -v "$1" >/dev/null 2>&1 || fail "exec: \\"$1\\": executable file not found in \\$PATH"
 exec 3>&-
@@ -85,6 +85,8 @@ export interface StartRequest {
   readonly readOnlyRoot: boolean;
   readonly hostname: string;
   readonly cwd: string;
+  /** False: the program starts in / when a volume hides the folder. */
+  readonly cwdMustExist: boolean;
   readonly argv: readonly string[];
   /** Complete; must have PATH. */
   readonly env: Readonly<Record<string, string>>;
@@ -105,7 +107,7 @@ export function startInPod(request: StartRequest): StartedProcess {
   const { plain, odd } = splitEnv(request.env);
   const args = [
     `--net=/run/netns/${request.network}`, 'unshare', '--mount', '--uts', '--propagation', 'private', '/bin/sh', '-c', START_SCRIPT, 'sh',
-    request.fstab, request.root, request.readOnlyRoot ? 'ro' : 'rw', request.hostname, request.cwd, request.env['PATH'] ?? '', request.setpriv.join(' '), ...odd, ...request.argv,
+    request.fstab, request.root, request.readOnlyRoot ? 'ro' : 'rw', request.hostname, request.cwd, request.cwdMustExist ? 'must' : 'may', request.env['PATH'] ?? '', request.setpriv.join(' '), ...odd, ...request.argv,
   ];
   const { stdout, stderr } = openOutputPipes('stdout', 'stderr');
   const child = spawn('nsenter', args, { stdio: ['ignore', stdout.writeFd, stderr.writeFd, 'pipe'], env: plain, detached: true, cwd: '/' });
