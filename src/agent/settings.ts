@@ -103,7 +103,8 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
     certificateTtlMs: durationMs(env['SECRET_TTL']) ?? 24 * 3_600_000,
     // EC keys sign twenty times faster than RSA; whoever needs RSA says so as in Istio.
     keyType: env['WORKLOAD_RSA_KEY_SIZE'] !== undefined && env['ECC_SIGNATURE_ALGORITHM'] !== 'ECDSA' ? 'rsa-2048' : 'ec-p256',
-    dnsCapture: /^(1|t|true)$/i.test(env['ISTIO_META_DNS_CAPTURE'] ?? ''),
+    // As istio-iptables: without users to tell apart, the agent's own lookups would be captured too.
+    dnsCapture: /^(1|t|true)$/i.test(env['ISTIO_META_DNS_CAPTURE'] ?? '') && !env['MELTEMI_SO_MARK'],
     exitOnZeroActiveConnections: /^(1|t|true)$/i.test(env['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] ?? ''),
     minimumDrainMs: durationMs(env['MINIMUM_DRAIN_DURATION']) ?? 5000,
     proxyLogLevel: flags.get('proxyLogLevel') || 'warning',

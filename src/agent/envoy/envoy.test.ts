@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createServer } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -142,6 +142,10 @@ describe.skipIf(!envoy)('real Envoy', () => {
     let reason: string | undefined = 'not asked';
     await until(async () => (reason = await control.notReady()) === undefined || /cds updates: 0/.test(reason), 'Envoy answers');
     await until(async () => (await localRequest({ port: admin!, path: '/listeners' })).body.toString().includes('tls::'), `the listener arrives (${reason})`);
+    // A listener is listed a moment before its workers accept.
+    await until(() => new Promise<boolean>((resolve) => {
+      const probe = connectTcp(tls!, '127.0.0.1', () => (probe.destroy(), resolve(true))).on('error', () => resolve(false));
+    }), 'the port is open');
     const certificate = workload.certificate.value!;
     const answer = await new Promise<string>((resolve, reject) => {
       let text = '';

@@ -102,7 +102,8 @@ export function parseIptablesCommand(args: readonly string[], env: Env, machine:
     return flag !== undefined && flag !== '' ? flag : given.has(name) ? '' : (VALUE_FLAGS.find(([long]) => long === name)?.[2] ?? '');
   };
   const flag = (name: string, variable = name.toUpperCase().replaceAll('-', '_')): boolean => isTrue(given.get(name) ?? env[variable]);
-  const redirectDns = flag('redirect-dns', 'ISTIO_META_DNS_CAPTURE');
+  // The agent's own lookups leave from sockets without the mark: captured, they would come back to it for ever.
+  const redirectDns = flag('redirect-dns', 'ISTIO_META_DNS_CAPTURE') && !env['MELTEMI_SO_MARK'];
   const captureAllDns = flag('capture-all-dns');
   const proxyUid = value('proxy-uid') || '1337';
   const resolvers = redirectDns && !captureAllDns ? machine : { dnsServersV4: [], dnsServersV6: [] };

@@ -40,6 +40,8 @@ describe('buildRules', () => {
     expect(text).toContain('-A ISTIO_OUTPUT -m mark --mark 1337 -j RETURN');
     expect(text).toContain('-A ISTIO_OUTPUT -p tcp -m multiport --dports 15010,15012 -j RETURN');
   });
+  test('with a mark, DNS is left alone: the agent could not be told from the application', () =>
+    expect(rulesOf([...injected, '--redirect-dns'], { MELTEMI_SO_MARK: '1337' })).not.toContain('15053'));
   test('chains are declared once, so that a second run replaces the first', () => {
     const declared = rulesOf(injected).split('\n').filter((line) => line.startsWith(':'));
     expect(new Set(declared).size).toBe(declared.length);

@@ -12,24 +12,24 @@ export function markedSocketOpener(mark: number): GrpcChannelOptions['openSocket
   if (mark === 0) return undefined;
   return (target) => {
     if (!('host' in target)) return connect(target.path);
-    if (!isIP(target.host)) return resolveFirst(target.host, target.port, mark);
-    return openMarked(target.host, target.port, mark);
+    try {
+      return isIP(target.host) ? openMarked(target.host, target.port, mark) : resolveFirst(target.host, target.port, mark);
+    } catch (thrown) {
+      // Ports of the control plane are exempt by rule as well, so a plain socket still gets through.
+      log.warn('no marked socket', { error: String(thrown) });
+      return connect(target.port, target.host);
+    }
   };
 }
 
 function openMarked(host: string, port: number, mark: number): Socket {
-  try {
-    return new Socket({ fd: markedSocket(host, mark), readable: true, writable: true }).connect(port, host);
-  } catch (thrown) {
-    // Ports of the control plane are exempt by rule as well, so a plain socket still gets through.
-    log.debug('no marked socket', { error: String(thrown) });
-    return connect(port, host);
-  }
+  return new Socket({ fd: markedSocket(host, mark), readable: true, writable: true }).connect(port, host);
 }
 
 /** The descriptor's address family is known only once the name is resolved: IPv4 first, as the pod network has it. */
 function resolveFirst(host: string, port: number, mark: number): Socket {
-  const socket = new Socket({ fd: markedSocket('0.0.0.0', mark), readable: true, writable: true });
+  // Reading before the connection is there would fail.
+  const socket = new Socket({ fd: markedSocket('0.0.0.0', mark), readable: true, writable: true, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
   lookup(host, { family: 4 }).then(({ address }) => socket.connect(port, address), (error: Error) => socket.destroy(error));
   return socket;
 }
