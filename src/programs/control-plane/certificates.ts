@@ -9,7 +9,7 @@ import { ApiError, type KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { SECRET } from '../../objects/resource-types.ts';
-import type { ServerIdentity } from '../../xds/server/tls-credentials.ts';
+import type { ServerIdentity } from '../../xds/server/grpc-server.ts';
 
 const log = createLogger('ca');
 

@@ -12,7 +12,7 @@ import { createInformer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION } from '../../objects/resource-types.ts';
-import type { ServerIdentity } from '../../xds/server/tls-credentials.ts';
+import type { ServerIdentity } from '../../xds/server/grpc-server.ts';
 
 const log = createLogger('webhook');
 

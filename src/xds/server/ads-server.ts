@@ -1,13 +1,12 @@
 /** The control plane's gRPC server: aggregated discovery (SotW and delta) and the certificate service, in plaintext and over TLS. */
-import { Server, ServerCredentials, status, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js';
 import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe.ts';
 import { ADS_PATH, type NodeInfo } from '../wire.ts';
 import { nodeMismatch, type AuthenticationResult, type CallerCredentials } from './authenticate.ts';
-import { CERTIFICATE_SERVICE, certificateService, type CertificateServiceOptions } from './certificate-service.ts';
+import { CREATE_CERTIFICATE_PATH, serveCertificate, type CertificateServiceOptions } from './certificate-service.ts';
 import { Connection, type AdsEvent, type ConnectedClient } from './connection.ts';
 import { credentialsOf } from './credentials-of.ts';
+import { GRPC_STATUS, GrpcServer, type CallHandler, type Methods, type ServerCall, type ServerIdentity } from './grpc-server.ts';
 import type { ResourceView } from './state-machine.ts';
-import { RotatingServerCredentials, type ServerIdentity } from './tls-credentials.ts';
 
 export interface AdsServerOptions {
   /** Makes what a proxy may have now. Called on connect and on every push that concerns it; a throw leaves the proxy with what it has. */
@@ -35,15 +34,8 @@ export interface AdsServer {
   close(): void;
 }
 
-type AdsStream = ServerDuplexStream<Buffer, Buffer>;
-
-const bytes = (value: Buffer): Buffer => value;
-const method = (path: string) => ({ path, requestStream: true, responseStream: true, requestSerialize: bytes, requestDeserialize: bytes, responseSerialize: bytes, responseDeserialize: bytes });
-
-const ADS_SERVICE: ServiceDefinition = { StreamAggregatedResources: method(ADS_PATH.sotw), DeltaAggregatedResources: method(ADS_PATH.delta) };
-
-/** As istiod: requests up to 4 MiB; dead peers are noticed after 40 s. */
-const SERVER_OPTIONS = { 'grpc.max_receive_message_length': 4 * 1024 * 1024, 'grpc.max_send_message_length': -1, 'grpc.max_concurrent_streams': 100_000, 'grpc.keepalive_time_ms': 30_000, 'grpc.keepalive_timeout_ms': 10_000 };
+/** A caller whose identity is still being proved may have said this much. */
+const MAX_EARLY_MESSAGES = 64;
 
 /** How long pushes may keep the event loop before other work gets a turn. */
 const PUSH_SLICE_MS = 10;
@@ -55,26 +47,32 @@ export function createAdsServer(options: AdsServerOptions): AdsServer {
 
 class GrpcAdsServer implements AdsServer {
   private readonly connections = new Set<Connection>();
-  private readonly servers: Server[] = [];
-  private credentials: RotatingServerCredentials | undefined;
+  private readonly plaintext: GrpcServer;
+  private readonly secure: GrpcServer;
   private connectionNumber = 0;
   private nonceNumber = 0;
   private readonly queue = new Set<Connection>();
   private draining = false;
 
-  constructor(private readonly options: AdsServerOptions) {}
+  constructor(private readonly options: AdsServerOptions) {
+    const discovery = (isSecure: boolean): [string, (call: ServerCall) => CallHandler][] =>
+      (['sotw', 'delta'] as const).map((mode) => [ADS_PATH[mode], (call) => this.accept(call, mode, isSecure)]);
+    const { certificates } = options;
+    const issuing: Methods = new Map(certificates ? [[CREATE_CERTIFICATE_PATH, (call) => serveCertificate(call, certificates)]] : []);
+    this.plaintext = new GrpcServer(new Map(discovery(false)));
+    this.secure = new GrpcServer(new Map([...discovery(true), ...issuing]));
+  }
 
   listenPlaintext(address: string): Promise<number> {
-    return this.listen(address, ServerCredentials.createInsecure(), false);
+    return this.plaintext.listen(address);
   }
 
   listenTls(address: string, identity: ServerIdentity): Promise<number> {
-    this.credentials = new RotatingServerCredentials(identity);
-    return this.listen(address, this.credentials, true);
+    return this.secure.listen(address, identity);
   }
 
   rotate(identity: ServerIdentity): void {
-    this.credentials?.rotate(identity);
+    this.secure.rotate(identity);
   }
 
   push(concerns?: (client: ConnectedClient) => boolean): void {
@@ -87,48 +85,46 @@ class GrpcAdsServer implements AdsServer {
   }
 
   close(): void {
-    for (const server of this.servers) server.forceShutdown();
+    this.plaintext.close();
+    this.secure.close();
   }
 
-  private async listen(address: string, credentials: ServerCredentials, secure: boolean): Promise<number> {
-    const server = new Server(SERVER_OPTIONS);
-    const serve = (mode: 'sotw' | 'delta') => (stream: AdsStream) => void this.accept(stream, mode, secure);
-    server.addService(ADS_SERVICE, { StreamAggregatedResources: serve('sotw'), DeltaAggregatedResources: serve('delta') });
-    if (secure && this.options.certificates) server.addService(CERTIFICATE_SERVICE, certificateService(this.options.certificates));
-    this.servers.push(server);
-    return new Promise((resolve, reject) => server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve(port))));
-  }
-
-  private async accept(stream: AdsStream, mode: 'sotw' | 'delta', secure: boolean): Promise<void> {
-    // Without a listener an 'error' (a reset, a broken socket) would end the process.
-    stream.on('error', () => {});
-    const fail = (code: status, details: string) => void stream.emit('error', { code, details });
-    let spiffeId: SpiffeId | undefined;
-    if (secure) {
-      const result = await this.options.authenticate(credentialsOf(stream));
-      if ('failure' in result) {
-        this.options.onEvent({ kind: 'refused', peerAddress: stream.getPeer(), message: result.failure });
-        return fail(status.UNAUTHENTICATED, `authentication failure: ${result.failure}`);
-      }
-      spiffeId = result.spiffeId;
-    }
-    if (stream.cancelled) return;
-    const connection = new Connection(stream, this.connectionOptions(mode, spiffeId), (code, message) => {
-      this.connections.delete(connection);
-      fail(code === 'invalid-argument' ? status.INVALID_ARGUMENT : status.PERMISSION_DENIED, message);
-    });
-    this.connections.add(connection);
-    const over = () => {
-      this.connections.delete(connection);
-      this.queue.delete(connection);
-      connection.close();
+  /** Serves one stream. What the client says before it is known waits. */
+  private accept(call: ServerCall, mode: 'sotw' | 'delta', isSecure: boolean): CallHandler {
+    let connection: Connection | undefined;
+    let isOver = false;
+    const early: Buffer[] = [];
+    const begin = (spiffeId: SpiffeId | undefined) => {
+      connection = new Connection(call, this.connectionOptions(mode, spiffeId));
+      this.connections.add(connection);
+      for (const message of early.splice(0)) connection.receive(message);
     };
-    stream.on('data', (message: Buffer) => connection.receive(message));
-    stream.on('end', () => {
-      over();
-      stream.end();
-    });
-    for (const event of ['cancelled', 'close', 'error']) stream.on(event, over);
+    if (isSecure) void this.prove(call).then((spiffeId) => void (spiffeId && !isOver && begin(spiffeId)));
+    else begin(undefined);
+    return {
+      onMessage(message) {
+        if (connection) connection.receive(message);
+        else if (early.length < MAX_EARLY_MESSAGES) early.push(message);
+        else call.end(GRPC_STATUS.resourceExhausted, 'too many requests before authentication');
+      },
+      onFinish: () => call.end(GRPC_STATUS.ok),
+      onClose: () => {
+        isOver = true;
+        if (!connection) return;
+        this.connections.delete(connection);
+        this.queue.delete(connection);
+        connection.close();
+      },
+    };
+  }
+
+  /** Ends the call of a caller who cannot prove an identity. */
+  private async prove(call: ServerCall): Promise<SpiffeId | undefined> {
+    const result = await this.options.authenticate(credentialsOf(call));
+    if ('spiffeId' in result) return result.spiffeId;
+    this.options.onEvent({ kind: 'refused', peerAddress: call.peerAddress, message: result.failure });
+    call.end(GRPC_STATUS.unauthenticated, `authentication failure: ${result.failure}`);
+    return undefined;
   }
 
   private connectionOptions(mode: 'sotw' | 'delta', spiffeId: SpiffeId | undefined) {

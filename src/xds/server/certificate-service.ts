@@ -1,11 +1,11 @@
 /** `istio.v1.auth.IstioCertificateService/CreateCertificate`: signs a workload's certificate request. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { status, type ServiceDefinition, type UntypedServiceImplementation, type sendUnaryData, type ServerUnaryCall } from '@grpc/grpc-js';
 import type { CertificateAuthority } from '../../identity/ca.ts';
 import type { SpiffeId } from '../../identity/spiffe.ts';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '../gen/istio/ca/ca_pb.ts';
 import type { AuthenticationResult, CallerCredentials } from './authenticate.ts';
 import { credentialsOf } from './credentials-of.ts';
+import { GRPC_STATUS, type CallHandler, type ServerCall } from './grpc-server.ts';
 
 /** gRPC path of the method. */
 export const CREATE_CERTIFICATE_PATH = '/istio.v1.auth.IstioCertificateService/CreateCertificate';
@@ -25,49 +25,47 @@ export interface CertificateServiceOptions {
   readonly onEvent: (event: CertificateEvent) => void;
 }
 
-const bytes = (value: Buffer): Buffer => value;
+interface Verdict {
+  readonly status: number;
+  readonly message: string;
+  readonly response?: Uint8Array;
+}
 
-/** The gRPC service definition, on raw buffers. */
-export const CERTIFICATE_SERVICE: ServiceDefinition = {
-  CreateCertificate: { path: CREATE_CERTIFICATE_PATH, requestStream: false, responseStream: false, requestSerialize: bytes, requestDeserialize: bytes, responseSerialize: bytes, responseDeserialize: bytes },
-};
-
-/** Serves {@link CERTIFICATE_SERVICE}. The caller's identity decides the name in the certificate; what the request asks for does not. */
-export function certificateService(options: CertificateServiceOptions): UntypedServiceImplementation {
+/** Serves one call. The caller's identity decides the name in the certificate; what the request asks for does not. */
+export function serveCertificate(call: ServerCall, options: CertificateServiceOptions): CallHandler {
+  let asked = false;
   return {
-    CreateCertificate: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
-      sign(call, options).then(
-        (response) => callback(null, response),
-        (error: unknown) => callback(isRefusal(error) ? error : { code: status.INTERNAL, details: 'the certificate could not be issued' }),
-      );
+    onMessage(message) {
+      if (asked) return;
+      asked = true;
+      void sign(message, call, options).then(({ status, message: text, response }) => {
+        if (response) call.send(response);
+        call.end(status, text);
+      });
     },
+    onFinish: () => void (asked || call.end(GRPC_STATUS.invalidArgument, 'no request')),
+    onClose: () => {},
   };
 }
 
-interface Refusal {
-  readonly code: status;
-  readonly details: string;
-}
-
-const isRefusal = (error: unknown): error is Refusal => typeof error === 'object' && error !== null && 'code' in error && 'details' in error;
-
-async function sign(call: ServerUnaryCall<Buffer, Buffer>, options: CertificateServiceOptions): Promise<Buffer> {
+/** Never rejects. */
+async function sign(message: Buffer, call: ServerCall, options: CertificateServiceOptions): Promise<Verdict> {
   const caller = await options.authenticate(credentialsOf(call));
   if ('failure' in caller) {
     options.onEvent({ kind: 'unauthenticated', message: caller.failure });
-    throw { code: status.UNAUTHENTICATED, details: `request authenticate failure: ${caller.failure}` } satisfies Refusal;
+    return { status: GRPC_STATUS.unauthenticated, message: `request authenticate failure: ${caller.failure}` };
   }
   const { spiffeId } = caller;
   try {
-    const request = fromBinary(IstioCertificateRequestSchema, call.request);
-    const asked = Number(request.validityDuration) * 1000;
-    const ttlMs = asked === 0 ? options.defaultTtlMs : asked;
+    const request = fromBinary(IstioCertificateRequestSchema, message);
+    const askedMs = Number(request.validityDuration) * 1000;
+    const ttlMs = askedMs === 0 ? options.defaultTtlMs : askedMs;
     const certChain = options.authority().signCsr(request.csr, { spiffeId, nowMs: options.now(), ...(ttlMs !== undefined && { ttlMs }) });
     options.onEvent({ kind: 'issued', spiffeId, ttlMs: ttlMs ?? 0 });
-    return Buffer.from(toBinary(IstioCertificateResponseSchema, create(IstioCertificateResponseSchema, { certChain })));
+    return { status: GRPC_STATUS.ok, message: '', response: toBinary(IstioCertificateResponseSchema, create(IstioCertificateResponseSchema, { certChain })) };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    options.onEvent({ kind: 'bad-request', spiffeId, message });
-    throw { code: status.INVALID_ARGUMENT, details: `CSR signing error: ${message}` } satisfies Refusal;
+    const text = error instanceof Error ? error.message : String(error);
+    options.onEvent({ kind: 'bad-request', spiffeId, message: text });
+    return { status: GRPC_STATUS.invalidArgument, message: `CSR signing error: ${text}` };
   }
 }

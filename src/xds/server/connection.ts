@@ -1,7 +1,7 @@
 /** One proxy on one ADS stream: authenticated, flow-controlled, with its protocol state. */
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { SpiffeId } from '../../identity/spiffe.ts';
 import { decodeRequest, encodeResponse, type NodeInfo } from '../wire.ts';
+import { GRPC_STATUS, type ServerCall } from './grpc-server.ts';
 import { DiscoverySession, type Command, type ResourceView, type TypeStatus } from './state-machine.ts';
 
 /** What the outside may know of a connected proxy. */
@@ -43,8 +43,6 @@ export interface ConnectionOptions {
   readonly onEvent: (event: AdsEvent) => void;
 }
 
-type AdsStream = ServerDuplexStream<Buffer, Buffer>;
-
 export class Connection implements ConnectedClient {
   connectionId = '';
   view: ResourceView | undefined;
@@ -55,13 +53,11 @@ export class Connection implements ConnectedClient {
   private closed = false;
 
   constructor(
-    private readonly stream: AdsStream,
+    private readonly call: ServerCall,
     private readonly options: ConnectionOptions,
-    /** Ends the stream with a gRPC status. */
-    private readonly fail: (code: 'invalid-argument' | 'permission-denied', message: string) => void,
   ) {
     this.session = new DiscoverySession(options.mode, options.nextNonce);
-    stream.on('drain', () => this.unblock());
+    call.onDrain(() => this.unblock());
   }
 
   get node(): NodeInfo {
@@ -77,7 +73,7 @@ export class Connection implements ConnectedClient {
   }
 
   get peerAddress(): string {
-    return this.stream.getPeer();
+    return this.call.peerAddress;
   }
 
   get connectedAtMs(): number {
@@ -100,7 +96,7 @@ export class Connection implements ConnectedClient {
     try {
       request = decodeRequest(this.mode, bytes);
     } catch (error) {
-      return this.end('invalid-argument', `not a discovery request: ${String(error)}`);
+      return this.end(GRPC_STATUS.invalidArgument, `not a discovery request: ${String(error)}`);
     }
     if (!this.introduced && !this.introduce(request.node)) return;
     const { typeUrl, responseNonce, error, names, unsubscribe, initialVersions } = request;
@@ -138,7 +134,7 @@ export class Connection implements ConnectedClient {
   private introduce(node: NodeInfo | undefined): boolean {
     const problem = node?.id ? this.options.checkNode(node) : 'the first request must carry a node with an id';
     if (problem !== undefined || !node) {
-      this.end(node?.id ? 'permission-denied' : 'invalid-argument', problem ?? 'no node');
+      this.end(node?.id ? GRPC_STATUS.permissionDenied : GRPC_STATUS.invalidArgument, problem ?? 'no node');
       return false;
     }
     this.introduced = node;
@@ -150,13 +146,13 @@ export class Connection implements ConnectedClient {
 
   private run(commands: readonly Command[]): void {
     for (const command of commands) {
-      if (command.kind === 'refuse') return this.end('invalid-argument', command.message);
+      if (command.kind === 'refuse') return this.end(GRPC_STATUS.invalidArgument, command.message);
       if (command.kind !== 'respond') {
         this.options.onEvent({ ...command, client: this });
         continue;
       }
       const bytes = encodeResponse(this.mode, command);
-      if (!this.stream.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))) this.blocked = true;
+      if (!this.call.send(bytes)) this.blocked = true;
       this.options.onEvent({ kind: 'responded', client: this, typeUrl: command.typeUrl, resourceCount: command.resources.length, removedCount: command.removed.length, bytes: bytes.length });
     }
   }
@@ -168,9 +164,9 @@ export class Connection implements ConnectedClient {
     this.push();
   }
 
-  private end(code: 'invalid-argument' | 'permission-denied', message: string): void {
+  private end(code: number, message: string): void {
     this.options.onEvent({ kind: 'refused', peerAddress: this.peerAddress, message });
     this.close();
-    this.fail(code, message);
+    this.call.end(code, message);
   }
 }
