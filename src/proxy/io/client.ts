@@ -1,7 +1,7 @@
 import { Socket, connect } from 'node:net';
 import type { TcpNetConnectOpts } from 'node:net';
-import { TLSSocket, connect as connectTlsSocket } from 'node:tls';
-import type { ConnectionOptions, PeerCertificate as NodePeerCertificate, SecureContext } from 'node:tls';
+import { connect as connectTlsSocket } from 'node:tls';
+import type { ConnectionOptions, PeerCertificate as NodePeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import type { Connection, TlsFacts } from './connection.ts';
 import { markedSocket } from './native.ts';
 import { SocketConnection } from './socket-connection.ts';

@@ -117,10 +117,7 @@ class H2ClientExchange implements ClientStream {
   constructor(private readonly stream: ClientHttp2Stream, end: boolean) {
     this.ended = end;
     if (end) return;
-    stream.on('wantTrailers', () => {
-      if (this.trailers !== undefined) stream.sendTrailers(blockOf(this.trailers, {}));
-      else stream.sendTrailers({});
-    });
+    stream.on('wantTrailers', () => stream.sendTrailers(blockOf(this.trailers, {})));
   }
 
   sendBody(buffer: Buffer, start: number, end: number): boolean {

@@ -132,8 +132,8 @@ class H2Exchange implements ServerStream {
     for (const [name, value] of head.headers.entries()) this.wireBytesSent += name.length + value.length + 4;
     if (end) this.finished = true;
     else this.stream.on('wantTrailers', () => {
-      if (this.trailers !== undefined) this.stream.sendTrailers(blockOf(this.trailers, {}));
-      else this.stream.close();
+      // Without fields this sends an empty DATA frame that ends the stream.
+      this.stream.sendTrailers(blockOf(this.trailers, {}));
     });
     const extra = { endStream: end, waitForTrailers: !end };
     try {

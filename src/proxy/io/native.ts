@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 import type { Socket } from 'node:net';
+import type * as Koffi from 'koffi';
 import { createRequire } from 'node:module';
 import { createLogger } from '../../base/log.ts';
 
@@ -29,7 +30,7 @@ function loadLibc(): Libc | undefined {
   if (libc !== null) return libc;
   libc = undefined;
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
     const library = openFirst(koffi, ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1', 'libc.so']);
     libc = {
       getsockopt: library.func('int getsockopt(int fd, int level, int optname, _Out_ void *val, _Inout_ uint32_t *len)') as Libc['getsockopt'],
@@ -44,7 +45,7 @@ function loadLibc(): Libc | undefined {
   return libc;
 }
 
-function openFirst(koffi: typeof import('koffi'), names: readonly string[]): ReturnType<typeof koffi.load> {
+function openFirst(koffi: typeof Koffi, names: readonly string[]): Koffi.LibraryHandle {
   let failure: unknown;
   for (const name of names) {
     try {

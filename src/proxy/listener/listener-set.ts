@@ -177,7 +177,7 @@ export class ListenerSet {
     for (const timer of this.timers) clearTimeout(timer);
     const servers = [...this.ports.values()];
     for (const [key, bound] of this.ports) this.unbind(key, bound);
-    for (const connection of [...this.connections]) connection.destroy();
+    for (const connection of this.connections) connection.destroy();
     await Promise.all(servers.map(({ server }) => server?.close()));
   }
 }

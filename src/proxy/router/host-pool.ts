@@ -85,9 +85,9 @@ export class HostPool {
   }
 
   destroy(): void {
-    for (const abandon of [...this.abandons]) abandon();
+    for (const abandon of this.abandons) abandon();
     this.abandons.clear();
-    for (const member of [...this.members]) this.closeMember(member);
+    for (const member of this.members) this.closeMember(member);
   }
 
   private popIdle(): ReadyConnection | undefined {

@@ -58,6 +58,6 @@ export class UpstreamPools {
   }
 
   private sweep(): void {
-    for (const [host, ofHost] of this.pools) if (host.removed) for (const pool of [...ofHost.values()]) pool.retire();
+    for (const [host, ofHost] of this.pools) if (host.removed) for (const pool of ofHost.values()) pool.retire();
   }
 }

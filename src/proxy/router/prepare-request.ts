@@ -10,7 +10,7 @@ export type ForwardAction = Extract<RouteAction, { kind: 'forward' }>;
  * @see Envoy RouteEntryImplBase::finalizeRequestHeaders
  */
 export function prepareRequest(head: RequestHead, entry: RouteEntry, action: ForwardAction, choice: ClusterChoice, known: Partial<TrafficRecord>): void {
-  const target = { headers: head.headers, setAuthority: (authority: string) => void (head.authority = authority) };
+  const target = { headers: head.headers };
   if (choice.request !== undefined) applyHeaderMutations(target, choice.request, known);
   for (const mutations of entry.request) applyHeaderMutations(target, mutations, known);
   const host = choice.hostRewrite ?? action.hostRewrite;

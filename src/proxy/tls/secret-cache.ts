@@ -42,7 +42,7 @@ export class SecretCache {
     this.entries.set(name, made);
     made.stop = this.source.watch(name, (secret) => {
       made.secret = secret;
-      for (const watcher of [...made.watchers]) watcher();
+      for (const watcher of made.watchers) watcher();
     });
     return made;
   }
