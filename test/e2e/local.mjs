@@ -171,6 +171,7 @@ async function podSteps(context) {
     const name = (await kubectl('get', 'pods', '-l', 'app=echo', '-o', 'jsonpath={.items[0].metadata.name}')).stdout;
     const logs = (container) => run('kubectl', ['--kubeconfig', join(context.home, 'kubeconfig'), 'logs', '-f', '--timestamps', name, '-c', container], { env: { HOME: folder } });
     const following = Promise.all([logs('echo'), logs('helper')]);
+    following.catch(() => {});
     await sleep(300);
     await kubectl('delete', 'pod', name);
     const [echo, helper] = (await following).map(({ stdout }) => stdout.trim().split('\n').at(-1).split(' '));

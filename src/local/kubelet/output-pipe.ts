@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
@@ -14,9 +13,11 @@ export interface OutputPipe {
   release(): void;
 }
 
-/** Opens one pipe a name; any user may open it again through `/proc/self/fd`, as a container's `/dev/stdout` does. */
-export function openOutputPipes<Name extends string>(...names: readonly Name[]): Readonly<Record<Name, OutputPipe>> {
-  const folder = mkdtempSync(join(tmpdir(), 'meltemi-pipe-'));
+/**
+ * Opens one pipe a name, made in `parent` (and removed from there at once); any user may open it again through `/proc/self/fd`, as a container's `/dev/stdout` does.
+ */
+export function openOutputPipes<Name extends string>(parent: string, ...names: readonly Name[]): Readonly<Record<Name, OutputPipe>> {
+  const folder = mkdtempSync(join(parent, 'pipe-'));
   try {
     const paths = names.map((name) => join(folder, name));
     execFileSync('mkfifo', ['-m', '666', ...paths]);

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import type { PrivilegeMode } from '../settings.ts';
 import type { SecurityContext } from '../../objects/kubernetes/container.ts';
 import type { PodSpec } from '../../objects/kubernetes/pod.ts';
+import { dirname } from 'node:path';
 import { openOutputPipes } from './output-pipe.ts';
 import type { Readable } from 'node:stream';
 
@@ -109,7 +110,7 @@ export function startInPod(request: StartRequest): StartedProcess {
     `--net=/run/netns/${request.network}`, 'unshare', '--mount', '--uts', '--propagation', 'private', '/bin/sh', '-c', START_SCRIPT, 'sh',
     request.fstab, request.root, request.readOnlyRoot ? 'ro' : 'rw', request.hostname, request.cwd, request.cwdMustExist ? 'must' : 'may', request.env['PATH'] ?? '', request.setpriv.join(' '), ...odd, ...request.argv,
   ];
-  const { stdout, stderr } = openOutputPipes('stdout', 'stderr');
+  const { stdout, stderr } = openOutputPipes(dirname(request.fstab), 'stdout', 'stderr');
   const child = spawn('nsenter', args, { stdio: ['ignore', stdout.writeFd, stderr.writeFd, 'pipe'], env: plain, detached: true, cwd: '/' });
   stdout.release();
   stderr.release();
