@@ -1,8 +1,41 @@
-import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
-import type { ActiveStream } from './active-stream.ts';
+import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
+import type { ServerStream } from '../http/stream.ts';
+import type { RouteEntry } from '../route/route-table.ts';
+import type { Router } from '../router/router.ts';
+import type { HttpConnectionInfo } from './connection-info.ts';
+import type { RequestSource } from './request-headers.ts';
+
+/** The facts of a stream that its record is made of. */
+export interface RecordedStream {
+  readonly direction: TrafficRecord['direction'];
+  readonly startMs: number;
+  /** By performance.now(). */
+  readonly startedAt: number;
+  /** 0 while the request is still coming. */
+  readonly requestEndedAt: number;
+  readonly request: RequestHead;
+  /** Path as the client sent it. */
+  readonly originalPath: string;
+  readonly response: ResponseHead | undefined;
+  readonly trailers: HeaderMap | undefined;
+  readonly router: Router | undefined;
+  readonly route: RouteEntry | undefined;
+  readonly clusterName: string;
+  readonly info: HttpConnectionInfo;
+  readonly source: RequestSource;
+  readonly stream: ServerStream;
+  readonly flags: readonly ResponseFlag[];
+  readonly details: string;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly grpc: boolean;
+  readonly peer: PeerMetadata | undefined;
+  readonly localBody: string | undefined;
+}
 
 /** What is known of a stream now: while it runs for formatted header values, at its end for logs, metrics and spans. */
-export function recordOf(stream: ActiveStream): TrafficRecord {
+export function recordOf(stream: RecordedStream): TrafficRecord {
   const { request, response, router, info } = stream;
   const { tls } = info.connection;
   const now = performance.now();

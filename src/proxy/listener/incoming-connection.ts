@@ -1,16 +1,29 @@
 import type { DownstreamTlsRuntime, FilterChainRuntime, ListenerRuntime } from '../config/runtime.ts';
-import type { DrainableConnection } from '../hcm/connection-manager.ts';
+import type { ProxyEnvironment } from '../environment.ts';
+import type { ConnectionManager, DrainableConnection } from '../hcm/connection-manager.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { originalDestination } from '../io/native.ts';
 import type { SocketConnection } from '../io/socket-connection.ts';
 import type { ListenerStats } from '../stats.ts';
+import type { TcpProxy } from '../tcp/tcp-proxy.ts';
 import { matchesSan } from '../tls/san-match.ts';
-import type { ChainInput } from './chain-match.ts';
+import type { ChainInput, ChainMatcher } from './chain-match.ts';
 import { parseClientHello } from './client-hello.ts';
 import type { ClientHello } from './client-hello.ts';
 import { inspectHttp } from './http-inspector.ts';
-import type { ListenerSet } from './listener-set.ts';
 import { missRecord } from './miss-record.ts';
+
+/** What a connection asks of the listeners it came through. */
+export interface ListenerDirectory {
+  readonly environment: ProxyEnvironment;
+  /** The listener of a restored destination, if there is one. */
+  listenerFor(address: string, port: number): ListenerRuntime | undefined;
+  matcherOf(listener: ListenerRuntime): ChainMatcher;
+  networkFilter(network: FilterChainRuntime['network']): ConnectionManager | TcpProxy;
+  statsOf(listener: ListenerRuntime): ListenerStats;
+  /** The connection is gone. */
+  forget(connection: IncomingConnection): void;
+}
 
 /** Nothing is waited for beyond this many bytes. */
 const MAX_PEEKED_BYTES = 131_072;
@@ -31,7 +44,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
   chain: FilterChainRuntime | undefined;
 
   constructor(
-    private readonly set: ListenerSet,
+    private readonly set: ListenerDirectory,
     readonly accepting: ListenerRuntime,
     private readonly connection: SocketConnection,
     readonly id: number,

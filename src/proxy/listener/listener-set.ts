@@ -10,6 +10,7 @@ import type { ListenerStats } from '../stats.ts';
 import { TcpProxy } from '../tcp/tcp-proxy.ts';
 import { ChainMatcher } from './chain-match.ts';
 import { IncomingConnection } from './incoming-connection.ts';
+import type { ListenerDirectory } from './incoming-connection.ts';
 
 const log = createLogger('listener');
 
@@ -24,7 +25,7 @@ interface BoundPort {
 const RETRY_MS = 1000;
 
 /** All listeners of the proxy: bound ports, hand-over, and the connections that live on them. */
-export class ListenerSet {
+export class ListenerSet implements ListenerDirectory {
   private listeners: ReadonlyMap<string, ListenerRuntime> = new Map();
   private byAddress = new Map<string, ListenerRuntime>();
   private readonly ports = new Map<string, BoundPort>();

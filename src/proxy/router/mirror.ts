@@ -1,7 +1,7 @@
 import type { ProxyEnvironment } from '../environment.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
 import type { RequestHead } from '../http/message.ts';
-import type { RoutedRequest } from './router.ts';
+import type { RoutedRequest } from './routed-request.ts';
 import { UpstreamAttempt } from './upstream-attempt.ts';
 
 /** A mirrored body is kept until its connection is there; a longer one is not mirrored. @see Envoy retry_or_shadow_abandoned */

@@ -1,37 +1,18 @@
-import type { ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
-import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
+import type { ResponseFlag } from '../../telemetry/traffic-record.ts';
+import type { Host, Permit } from '../cluster/cluster.ts';
 import type { ProxyEnvironment } from '../environment.ts';
-import type { FilterContext, LocalReply } from '../filters/http-filter.ts';
-import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
+import type { LocalReply } from '../filters/http-filter.ts';
+import type { HeaderMap, ResponseHead } from '../http/message.ts';
 import type { ResetReason } from '../http/stream.ts';
-import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
 import { startMirrors } from './mirror.ts';
 import type { Mirror } from './mirror.ts';
 import { prepareRequest, timeoutOf } from './prepare-request.ts';
-import type { ForwardAction } from './prepare-request.ts';
 import { RequestBody } from './request-body.ts';
 import { flagOf, resetDetails, resetReply } from './reset-reply.ts';
 import { retriesReset, retriesResponse, retriesTimeout, retryDelayMs } from './retry-decision.ts';
+import type { RoutedRequest } from './routed-request.ts';
 import { UpstreamAttempt } from './upstream-attempt.ts';
 import type { AttemptOwner } from './upstream-attempt.ts';
-
-/** What is forwarded and where. */
-export interface RoutedRequest {
-  readonly head: RequestHead;
-  readonly entry: RouteEntry;
-  readonly action: ForwardAction;
-  readonly choice: ClusterChoice;
-  readonly cluster: Cluster;
-  readonly upgrade: string | undefined;
-  readonly grpc: boolean;
-  readonly sourceIp: string;
-  /** `ip:port` the client wanted, for ORIGINAL_DST clusters. */
-  readonly originalDestination: string | undefined;
-  readonly upstreamAlpn: FilterContext['upstreamAlpn'];
-  /** Writes trace headers; called before the head leaves. */
-  readonly inject: ((head: RequestHead) => void) | undefined;
-  readonly known: Partial<TrafficRecord>;
-}
 
 /** The downstream side of a forwarded request. */
 export interface RouterOwner {
