@@ -96,7 +96,9 @@ describe('admin', () => {
   });
 
   it('changes state only by POST', async () => {
-    const { asked, get } = start();
+    const { asked, get, manager } = start();
+    expect((await get('/ready')).body).toBe('LIVE\n');
+    manager.subscribe({ connected: false, close: () => {}, subscribeAll: () => {}, subscribe: () => ({ setNames: () => {} }) });
     expect(await get('/quitquitquit')).toMatchObject({ status: 405, body: 'Method GET not allowed, POST required.' });
     expect(await get('/nothing')).toMatchObject({ status: 404 });
     expect((await get('/ready')).body).toBe('PRE_INITIALIZING\n');

@@ -50,6 +50,7 @@ function scopeStats(scope: Scope, stats: Stats<string, string>, push: Push): voi
   const metric = (tail: string): string => `envoy_${scope.scope}_${metricTail(tail)}`;
   for (const [tail, value] of Object.entries(stats.counters)) push({ name: `${prefix}.${tail}`, kind: 'counter', value, metric: metric(tail), labels: [id] });
   for (const [tail, value] of Object.entries(stats.gauges)) push({ name: `${prefix}.${tail}`, kind: 'gauge', value, metric: metric(tail), labels: [id] });
+  if (scope.scope === 'cluster') push({ name: `${prefix}.external.upstream_rq_completed`, kind: 'counter', value: stats.counters['upstream_rq_completed'] ?? 0, metric: metric('external.upstream_rq_completed'), labels: [id] });
   if (!scope.codes) return;
   for (const [code, value] of stats.codes) {
     const isClass = code.endsWith('xx');

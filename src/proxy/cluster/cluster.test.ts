@@ -158,7 +158,7 @@ describe('health and priorities', () => {
     expect(panicking.stats.counters.lb_healthy_panic).toBe(10);
     const strict = start(hosts, { commonLbConfig: { healthyPanicThreshold: {} } });
     expect(strict.counts(3)).toEqual({ 0: 3 });
-    expect(strict.stats.counters.upstream_cx_none_healthy).toBe(3);
+    expect(strict.stats.counters.lb_healthy_panic).toBe(0);
   });
 
   it('weighs localities where the cluster says so', () => {

@@ -41,7 +41,7 @@ export class PrioritySet {
       let rest = context.random() * levels.reduce((sum, { load }) => sum + load, 0);
       level = levels.find((one) => (rest -= one.load) < 0) ?? level;
     }
-    if (level?.panic) this.options.onPanic();
+    if (level ? level.panic : this.options.panicPercent > 0) this.options.onPanic();
     return level?.choose(context);
   }
 

@@ -105,7 +105,6 @@ export class RuntimeCluster implements Cluster {
       // Envoy's previous_hosts predicate: a few more tries, then whatever came.
       for (let tries = 5; tries > 0 && host && context.previous.includes(host); tries--) host = this.lists.choose({ ...context, hashKey: undefined });
     }
-    if (!host) this.stats.counters.upstream_cx_none_healthy++;
     return host;
   }
 

@@ -88,7 +88,10 @@ export function compileLogFilter(filter: AccessLogFilter): RecordPredicate {
     case 'headerFilter': {
       if (!specifier.value.header) throw new Error('header_filter without a header');
       const matches = compileHeaderMatcher(specifier.value.header);
-      return (record) => matches((name) => headerOf(record, name));
+      return (record) => matches((name) => {
+        const value = headerOf(record, name);
+        return value === undefined ? [] : [value];
+      });
     }
     case 'andFilter': {
       const filters = specifier.value.filters.map(compileLogFilter);

@@ -41,6 +41,7 @@ export function compileListener(listener: Listener, context: CompileContext): Li
     }),
     bindToPort: listener.bindToPort ?? listener.deprecatedV1?.bindToPort ?? true,
     useOriginalDst: (listener.useOriginalDst ?? false) || filters.originalDst,
+    handOffRestoredDestination: listener.useOriginalDst ?? false,
     trafficDirection: listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : listener.trafficDirection === TrafficDirection.OUTBOUND ? 'outbound' : 'unspecified',
     tlsInspector: filters.tlsInspector,
     httpInspector: filters.httpInspector,

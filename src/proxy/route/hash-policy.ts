@@ -39,7 +39,7 @@ function compileHashPolicy(policy: HashPolicy): (head: RequestHead, sourceIp: st
       const rewrite = specifier.value.regexRewrite;
       const change = rewrite ? compileSubstitution(rewrite.pattern?.regex ?? '', rewrite.substitution) : (text: string) => text;
       return (head) => {
-        const value = name.startsWith(':') || name === 'host' ? requestHeaderSource(head)(name) : joined(head.headers, name);
+        const value = name.startsWith(':') || name === 'host' ? requestHeaderSource(head)(name)[0] : joined(head.headers, name);
         return { key: value === undefined ? undefined : change(value) };
       };
     }

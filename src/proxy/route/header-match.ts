@@ -3,37 +3,36 @@ import type { HeaderReader, RequestHead } from '../http/message.ts';
 import { compileRegex, type TextPredicate } from './regex.ts';
 import { compileStringMatcher } from './string-match.ts';
 
-/** Reads one header's value; several lines are joined by commas, as Envoy's matchers see them. */
-export type HeaderSource = (name: string) => string | undefined;
+/** All values of one header, a line each; empty = the header is missing. */
+export type HeaderSource = (name: string) => readonly string[];
 
 /** Headers of a request with the pseudo headers among them. */
 export function requestHeaderSource(head: RequestHead): HeaderSource {
   return (name) => {
     switch (name) {
       case ':method':
-        return head.method;
+        return [head.method];
       case ':path':
-        return head.path;
+        return [head.path];
       case ':authority':
       case 'host':
-        return head.authority;
+        return [head.authority];
       case ':scheme':
-        return head.scheme;
+        return [head.scheme];
       default:
-        return joined(head.headers, name);
+        return head.headers.getAll(name);
     }
   };
 }
 
 /** Value of a header, its lines joined by commas. */
 export function joined(headers: HeaderReader, name: string): string | undefined {
-  const first = headers.get(name);
-  if (first === undefined) return undefined;
   const all = headers.getAll(name);
-  return all.length > 1 ? all.join(',') : first;
+  return all.length === 0 ? undefined : all.join(',');
 }
 
 /**
+ * Every line is looked at on its own: one that matches is enough, and inverted none may (Envoy 1.40 does not join them by commas).
  * A missing header matches nothing, inverted or not, unless `treat_missing_header_as_empty` is set or presence is what is asked. Throws for a bad pattern.
  * @see envoy.config.route.v3.HeaderMatcher
  */
@@ -44,15 +43,19 @@ export function compileHeaderMatcher(matcher: HeaderMatcher): (read: HeaderSourc
   const specifier = matcher.headerMatchSpecifier;
   if (specifier.case === 'presentMatch' || specifier.case === undefined) {
     const wanted = specifier.case === undefined || specifier.value;
-    return (read) => ((read(name) !== undefined) === wanted) !== invert;
+    return (read) => ((read(name).length > 0) === wanted) !== invert;
   }
   const test = valuePredicate(specifier);
-  const missing = matcher.treatMissingHeaderAsEmpty ? '' : undefined;
+  const missing = matcher.treatMissingHeaderAsEmpty ? EMPTY_VALUE : NO_VALUE;
   return (read) => {
-    const value = read(name) ?? missing;
-    return value !== undefined && test(value) !== invert;
+    const found = read(name);
+    const values = found.length > 0 ? found : missing;
+    return values.length > 0 && values.some(test) !== invert;
   };
 }
+
+const EMPTY_VALUE: readonly string[] = [''];
+const NO_VALUE: readonly string[] = [];
 
 type ValueSpecifier = Exclude<HeaderMatcher['headerMatchSpecifier'], { case: 'presentMatch' } | { case: undefined }>;
 

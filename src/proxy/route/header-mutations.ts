@@ -5,11 +5,9 @@ import { HeaderValueOption_HeaderAppendAction as AppendAction, type HeaderValueO
 import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { HeaderMutations, HeaderValue } from './route-table.ts';
 
-/** What header changes act on; routers give `setAuthority` so that `:authority` and `host` change the request's authority. */
+/** What header changes act on. */
 export interface MutationTarget {
   readonly headers: HeaderMap;
-  /** Called instead of a header change for `:authority` and `host`; absent for responses, where both are ignored. */
-  readonly setAuthority?: (authority: string) => void;
 }
 
 /**
@@ -25,11 +23,8 @@ export function applyHeaderMutations(target: MutationTarget, mutations: HeaderMu
   for (const [name, value] of mutations.setIfPresent) if (headers.has(name)) push(set, name, value, known);
   for (const [name, value] of mutations.add) push(add, name, value, known);
   for (const [name, value] of mutations.addIfAbsent) if (!headers.has(name)) push(add, name, value, known);
-  for (const [name, value] of set) {
-    if (name === ':authority') target.setAuthority?.(value);
-    else headers.set(name, value);
-  }
-  for (const [name, value] of add) if (name !== ':authority') headers.append(name, value);
+  for (const [name, value] of set) headers.set(name, value);
+  for (const [name, value] of add) headers.append(name, value);
 }
 
 function push(list: [string, string][], name: string, value: HeaderValue, known: Partial<TrafficRecord>): void {
@@ -40,15 +35,22 @@ function push(list: [string, string][], name: string, value: HeaderValue, known:
 /** Compiles the add and remove lists of one level; undefined when there is nothing to do. Throws a text that names what is wrong with a format. */
 export function compileHeaderMutations(options: readonly HeaderValueOption[], remove: readonly string[]): HeaderMutations | undefined {
   if (options.length === 0 && remove.length === 0) return undefined;
-  const result = { set: [] as Entry[], add: [] as Entry[], addIfAbsent: [] as Entry[], setIfPresent: [] as Entry[], remove: remove.map((name) => name.toLowerCase()) };
+  const result = { set: [] as Entry[], add: [] as Entry[], addIfAbsent: [] as Entry[], setIfPresent: [] as Entry[], remove: remove.map((name) => mutable(name, 'removed')) };
   for (const option of options) {
-    const name = option.header?.key.toLowerCase() ?? '';
-    if (name === '') throw new Error('header name is empty');
+    const name = mutable(option.header?.key ?? '', 'modified');
     const value = compileHeaderValue(option.header!.value || new TextDecoder().decode(option.header!.rawValue));
     if (value === '' && !option.keepEmptyValue) continue;
-    listOf(option, result).push([name === 'host' ? ':authority' : name, value]);
+    listOf(option, result).push([name, value]);
   }
   return result;
+}
+
+/** Lower case. Envoy refuses to touch the host and pseudo headers here: `host_rewrite` and `prefix_rewrite` are for that. */
+function mutable(header: string, what: 'modified' | 'removed'): string {
+  const name = header.toLowerCase();
+  if (name === '') throw new Error('header name is empty');
+  if (name.startsWith(':') || name === 'host') throw new Error(`:-prefixed or host headers may not be ${what}`);
+  return name;
 }
 
 type Entry = [name: string, value: HeaderValue];

@@ -1,6 +1,6 @@
 import { durationMs } from '../config/scalars.ts';
 import type { RetryPolicy as RetryPolicyMessage } from '../../xds/gen/envoy/config/route/v3/route_components_pb.ts';
-import { compileHeaderMatcher, joined } from './header-match.ts';
+import { compileHeaderMatcher } from './header-match.ts';
 import type { RetryPolicy } from './route-table.ts';
 
 /** Every value Envoy knows; others are ignored, as Envoy does. @see https://www.envoyproxy.io/docs/envoy/latest/configuration/http/http_filters/router_filter#x-envoy-retry-on */
@@ -30,6 +30,6 @@ export function compileRetryPolicy(policy: RetryPolicyMessage | undefined): Retr
     backoffMaxMs,
     avoidPreviousHosts: policy.retryHostPredicate.some((predicate) => predicate.name.endsWith('previous_hosts') || (predicate.configType.value?.typeUrl ?? '').endsWith('.PreviousHostsPredicate')),
     hostSelectionMaxAttempts: Number(policy.hostSelectionRetryMaxAttempts) || 1,
-    retriableHeaders: policy.retriableHeaders.map(compileHeaderMatcher).map((matches) => (head) => matches((name) => (name === ':status' ? String(head.status) : joined(head.headers, name)))),
+    retriableHeaders: policy.retriableHeaders.map(compileHeaderMatcher).map((matches) => (head) => matches((name) => (name === ':status' ? [String(head.status)] : head.headers.getAll(name)))),
   };
 }

@@ -9,7 +9,7 @@ export type HeaderValue = string | ((known: Partial<TrafficRecord>) => string);
 
 /**
  * Header changes of one level. Apply with `applyHeaderMutations` (header-mutations.ts): removes, then `set`, then `add`, as Envoy does.
- * Names are lower case; `host` and `:authority` are both written `:authority`.
+ * Names are lower case; never the host or a pseudo header.
  */
 export interface HeaderMutations {
   /** OVERWRITE_IF_EXISTS_OR_ADD. */
