@@ -3,9 +3,7 @@
 /** Where our own files stand inside every container, whatever user it runs as. */
 export const CONTAINER_HOME = '/.meltemi';
 const NODE = `${CONTAINER_HOME}/bin/node`;
-/** The control plane builds a mesh's configuration at once: a small young generation would make it promote garbage. */
-const CONTROL_PLANE_HEAP = ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
-/** A sidecar is small: a young generation of 2 MB halves and one helper thread for V8 keep an idle one under 70 MB (77 MB with 4 MB and four threads). */
+/** A sidecar is small: a young generation of 2 MB halves and one helper thread for V8 keep an idle one under 70 MB (77 MB with 4 MB and four threads), and the control plane of one machine at 81 MB instead of 92. */
 const SMALL_HEAP = ['--max-semi-space-size=2', '--v8-pool-size=1', '--disable-warning=ExperimentalWarning'];
 
 /** A program that stands for an image; the fields are those of an image's config. */
@@ -41,7 +39,7 @@ const shell: ImageProgram = { entrypoint: [], cmd: ['/bin/sh'] };
 /** Read top to bottom; the first match wins. */
 const BUILT_IN: readonly ImageRow[] = [
   { repository: 'proxyv2', program: { entrypoint: nodeProgram('agent.js'), user: 1337, agent: true } },
-  { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js', [], CONTROL_PLANE_HEAP), cmd: ['discovery'], user: 1337 } },
+  { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js', [], SMALL_HEAP), cmd: ['discovery'], user: 1337 } },
   { repository: 'examples-bookinfo-productpage-v1', program: sample('productpage', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v1', program: sample('details', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v2', program: sample('details', { SERVICE_VERSION: 'v2' }) },
