@@ -32,14 +32,14 @@ export const CONTAINER_PACKAGE = `${CONTAINER_HOME}/package`;
 /** User and group of the bookinfo and httpbin images when the pod names none: never root for something that needs nothing of it. */
 const APP_USER = 1000;
 
-const nodeProgram = (file: string, args: readonly string[] = [], heap: readonly string[] = SMALL_HEAP): readonly string[] => [NODE, ...heap, `${CONTAINER_PACKAGE}/dist/${file}`, ...args];
+const nodeProgram = (file: string, args: readonly string[] = []): readonly string[] => [NODE, ...SMALL_HEAP, `${CONTAINER_PACKAGE}/dist/${file}`, ...args];
 const sample = (file: string, env: Readonly<Record<string, string>> = {}): ImageProgram => ({ entrypoint: [], cmd: nodeProgram(`samples/${file}.js`), env, user: APP_USER });
 const shell: ImageProgram = { entrypoint: [], cmd: ['/bin/sh'] };
 
 /** Read top to bottom; the first match wins. */
 const BUILT_IN: readonly ImageRow[] = [
   { repository: 'proxyv2', program: { entrypoint: nodeProgram('agent.js'), user: 1337, agent: true } },
-  { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js', [], SMALL_HEAP), cmd: ['discovery'], user: 1337 } },
+  { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js'), cmd: ['discovery'], user: 1337 } },
   { repository: 'examples-bookinfo-productpage-v1', program: sample('productpage', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v1', program: sample('details', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v2', program: sample('details', { SERVICE_VERSION: 'v2' }) },
