@@ -1,7 +1,7 @@
 import { type DestinationRule, type Subset, type TrafficPolicy } from './destination-rule.ts';
 import type { Gateway } from './gateway.ts';
 import { contentHash } from './hash.ts';
-import { covers, mostSpecific, overlaps } from './hostname.ts';
+import { covers, isWildcard, mostSpecific, overlaps } from './hostname.ts';
 import { effectiveMtls, type EffectiveMtls, type MtlsMode } from './peer-authentication.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { Service, ServicePort } from './service.ts';
@@ -173,14 +173,41 @@ export function destinationRuleFor(view: ProxyView, hostname: string, serviceNam
 function findRule(view: ProxyView, hostname: string, serviceNamespace: string | undefined): MergedRule | undefined {
   const { proxy, snapshot } = view;
   const root = snapshot.mesh.rootNamespace;
+  const candidates = rulesCovering(snapshot.destinationRules, hostname);
+  if (candidates.length === 0) return undefined;
   const inNamespace = (namespace: string, accept: (rule: DestinationRule) => boolean) =>
-    mergeRules(hostname, snapshot.destinationRules.filter((rule) => rule.namespace === namespace && accept(rule) && covers(rule.host, hostname)
+    mergeRules(hostname, candidates.filter((rule) => rule.namespace === namespace && accept(rule)
       && (!rule.workloadSelector || (rule.namespace === proxy.namespace && selects(rule.workloadSelector, labelsOf(snapshot, proxy))))));
   const exported = (rule: DestinationRule) => isVisibleTo(rule.visibility, proxy.namespace);
   const own = inNamespace(proxy.namespace, (rule) => exported(rule) && (proxy.namespace !== root || !rule.visibility.public));
   return own
     ?? (serviceNamespace !== undefined && serviceNamespace !== proxy.namespace && serviceNamespace !== root ? inNamespace(serviceNamespace, exported) : undefined)
     ?? inNamespace(root, exported);
+}
+
+interface RuleIndex {
+  readonly exact: ReadonlyMap<string, readonly DestinationRule[]>;
+  readonly wildcards: readonly DestinationRule[];
+}
+
+/** By the list itself, which endpoint updates leave alone. */
+const ruleIndexes = new WeakMap<readonly DestinationRule[], RuleIndex>();
+
+/** Rules whose host covers the name, oldest first. */
+function rulesCovering(rules: readonly DestinationRule[], hostname: string): readonly DestinationRule[] {
+  let index = ruleIndexes.get(rules);
+  if (!index) {
+    const exact = new Map<string, DestinationRule[]>();
+    for (const rule of rules) {
+      const list = exact.get(rule.host);
+      if (list) list.push(rule);
+      else exact.set(rule.host, [rule]);
+    }
+    index = { exact, wildcards: rules.filter((rule) => isWildcard(rule.host)) };
+    ruleIndexes.set(rules, index);
+  }
+  const wild = index.wildcards.filter((rule) => rule.host !== hostname && covers(rule.host, hostname));
+  return [...(index.exact.get(hostname) ?? []), ...wild];
 }
 
 function mergeRules(hostname: string, rules: readonly DestinationRule[]): MergedRule | undefined {

@@ -70,3 +70,32 @@ describe('order and references', () => {
     expect(snapshot.virtualServices).toHaveLength(1);
   });
 });
+
+describe('delegates', () => {
+  const root = (route: Record<string, unknown>) => object('VirtualService', { hosts: ['a'], http: [{ name: 'root', delegate: { name: 'd' }, ...route }] }, 'root');
+  const delegate = (route: Record<string, unknown>, more: Record<string, unknown> = {}) => object('VirtualService', { http: [{ name: 'inner', route: [{ destination: { host: 'b' } }], ...route }], ...more }, 'd');
+  const prefix = (value: string) => ({ match: [{ uri: { prefix: value } }] });
+  const merged = (...objects: KubeObject[]) => resolve({ objects }).snapshot.virtualServices.flatMap((rule) => rule.http);
+
+  it('narrows the match and keeps both names', () =>
+    expect(merged(root({ ...prefix('/a'), timeout: '5s' }), delegate(prefix('/a/b')))).toMatchObject([{ name: 'root-inner', timeoutMs: 5000, matches: [{ uri: { kind: 'prefix', value: '/a/b' } }] }]));
+  it.each([
+    ['the root has none', root({}), delegate(prefix('/x')), '/x'], ['the delegate has none', root(prefix('/x')), delegate({}), '/x'],
+  ])('takes the other match when %s', (_, first, second, value) => expect(merged(first, second)[0]?.matches).toMatchObject([{ uri: { value } }]));
+  it.each([
+    ['another path', delegate(prefix('/b'))], ['another header', delegate({ match: [{ uri: { prefix: '/a' }, headers: { x: { exact: '2' } } }] })], ['a regex', delegate({ match: [{ uri: { regex: '/a.*' } }] })], ['not exported', delegate({}, { exportTo: ['~'] })], ['a delegate of its own', delegate({ route: undefined, delegate: { name: 'e' } })],
+  ])('leaves out %s and says so', (_, inner) => {
+    const { snapshot, issues } = resolve({ objects: [root({ match: [{ uri: { prefix: '/a' }, headers: { x: { exact: '1' } } }] }), inner] });
+    expect(snapshot.virtualServices[0]?.http).toEqual([]);
+    expect(issues.filter((issue) => issue.path === 'spec.http[0].delegate')).toHaveLength(1);
+  });
+});
+
+describe('what is not supported', () => {
+  it.each([
+    [object('AuthorizationPolicy', {}, 'x', 'security.istio.io/v1'), 'AuthorizationPolicy is not supported yet: access is not restricted by it.'],
+    [object('EnvoyFilter', {}, 'x', 'networking.istio.io/v1alpha3'), 'EnvoyFilter is not supported yet: its patches are not applied.'],
+    [object('DestinationRule', { host: 'a', trafficPolicy: { proxyProtocol: {} } }), 'proxyProtocol is not supported yet: upstream connections carry no PROXY header.'],
+    [object('Gateway', { servers: [{ port: { number: 15443, protocol: 'TLS' }, hosts: ['*'], tls: { mode: 'AUTO_PASSTHROUGH' } }] }), 'AUTO_PASSTHROUGH is not supported yet: the server stays closed.'],
+  ])('is said by name', (written, message) => expect(resolve({ objects: [written] }).issues.filter((issue) => issue.code === 'MLT0005').map((issue) => issue.message)).toEqual([message]));
+});

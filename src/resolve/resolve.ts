@@ -8,6 +8,7 @@ import { contentHash } from '../model/hash.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { allocateAddresses } from './address-allocation.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
+import { mergeDelegates } from './delegate.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
 import { resolveMeshHttpRoute } from './gateway-api-route.ts';
 import { resolveGateway } from './gateway.ts';
@@ -18,6 +19,7 @@ import { checkReferences } from './references.ts';
 import { resolveSecret } from './secret.ts';
 import { resolveServiceEntry } from './service-entry.ts';
 import { resolveSidecar } from './sidecar.ts';
+import { reportUnsupported } from './unsupported.ts';
 import { resolveVirtualService } from './virtual-service.ts';
 import { nodeLocalities, resolvePod, resolveWorkloadEntry } from './workload.ts';
 
@@ -47,7 +49,7 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
     namespaces: new Map(kind('/Namespace').map((object) => [object.metadata.name, { name: object.metadata.name, labels: object.metadata.labels ?? {} }])),
     services, servicesByHostname: groupByHostname(services), endpoints, workloads,
     virtualServices: oldestFirst([
-      ...each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object)),
+      ...mergeDelegates(each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object)), issues),
       ...each('gateway.networking.k8s.io/HTTPRoute', (object) => resolveMeshHttpRoute(context, object)).flat(),
     ]),
     destinationRules: oldestFirst(each('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object))),
@@ -56,7 +58,7 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
     sidecars: oldestFirst(each('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object))),
     secrets: new Map(each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret])),
   };
-  issues.push(...checkReferences(snapshot));
+  issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind, snapshot));
   return { snapshot, issues };
 }
 

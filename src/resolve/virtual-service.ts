@@ -1,15 +1,16 @@
 import { decodeBase64Text } from '../base/base64.ts';
 import { contentHash } from '../model/hash.ts';
 import { visibilityOf } from '../model/visibility.ts';
-import type { Destination, HttpAction, HttpMatch, HttpRoute, L4Match, L4Route, NamedMatch, VirtualService, WeightedDestination } from '../model/virtual-service.ts';
+import type { Destination, HttpAction, HttpMatch, L4Match, L4Route, NamedMatch, WeightedDestination } from '../model/virtual-service.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { createdMsOf, expandGateways, expandHost, namespaceOf, originOf, readSpec, type ResolveContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
+import type { ReadHttpRoute, ReadVirtualService } from './delegate.ts';
 import { readStringMatch } from './string-match.ts';
 import { readCors, readFault, readHeaderOperations, readMirrors, readRedirect, readRetries, readRewrite } from './http-route.ts';
 
 /** Reads a VirtualService; undefined (and issues) when it must be left out. */
-export function resolveVirtualService(context: ResolveContext, object: KubeObject): VirtualService | undefined {
+export function resolveVirtualService(context: ResolveContext, object: KubeObject): ReadVirtualService | undefined {
   const namespace = namespaceOf(object);
   return readSpec(context, object, (spec) => {
     const body = {
@@ -27,13 +28,15 @@ export function resolveVirtualService(context: ResolveContext, object: KubeObjec
   });
 }
 
-function readHttpRoute(context: ResolveContext, route: Cursor, namespace: string): HttpRoute {
+function readHttpRoute(context: ResolveContext, route: Cursor, namespace: string): ReadHttpRoute {
   const headers = route.at('headers');
+  const delegate = route.at('delegate');
   const timeoutMs = route.at('timeout').durationMs();
   return {
     name: route.at('name').string(),
     matches: route.at('match').items().map((match) => readHttpMatch(match, namespace)),
-    action: readAction(context, route, namespace),
+    action: delegate.exists ? { kind: 'route', destinations: [] } : readAction(context, route, namespace),
+    ...(delegate.exists && { delegate: { name: delegate.at('name').string(), namespace: delegate.at('namespace').string() } }),
     rewrite: readRewrite(route.at('rewrite')),
     timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
     retries: readRetries(route.at('retries')),

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { CircuitBreakersSchema, type CircuitBreakers } from '../xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
-import { Cluster_DiscoveryType, Cluster_LbPolicy, Cluster_TransportSocketMatchSchema, type Cluster } from '../xds/gen/envoy/config/cluster/v3/cluster_pb.ts';
+import { Cluster_DiscoveryType, Cluster_LbPolicy, Cluster_TransportSocketMatchSchema, ClusterSchema, type Cluster } from '../xds/gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { OutlierDetectionSchema } from '../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
 import { TcpKeepaliveSchema } from '../xds/gen/envoy/config/core/v3/address_pb.ts';
 import { HttpProtocolOptionsSchema } from '../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
@@ -95,8 +95,21 @@ function applyLoadBalancer(balancer: LoadBalancerPolicy | undefined, cluster: Cl
       cluster.lbConfig = { case: 'ringHashLbConfig', value: { $typeName: 'envoy.config.cluster.v3.Cluster.RingHashLbConfig', minimumRingSize: BigInt(hash.algorithm.minimumRingSize), hashFunction: 0 } };
     }
   } else if (balancer?.simple === 'RANDOM') cluster.lbPolicy = Cluster_LbPolicy.RANDOM;
-  else if (balancer?.simple === 'ROUND_ROBIN') cluster.lbPolicy = Cluster_LbPolicy.ROUND_ROBIN;
-  else cluster.lbPolicy = Cluster_LbPolicy.LEAST_REQUEST;
+  else if (balancer?.simple === 'ROUND_ROBIN') {
+    cluster.lbPolicy = Cluster_LbPolicy.ROUND_ROBIN;
+    if (balancer.warmup) cluster.lbConfig = create(ClusterSchema, { lbConfig: { case: 'roundRobinLbConfig', value: { slowStartConfig: slowStart(balancer.warmup) } } }).lbConfig;
+  } else {
+    cluster.lbPolicy = Cluster_LbPolicy.LEAST_REQUEST;
+    if (balancer?.warmup) cluster.lbConfig = create(ClusterSchema, { lbConfig: { case: 'leastRequestLbConfig', value: { slowStartConfig: slowStart(balancer.warmup) } } }).lbConfig;
+  }
+}
+
+/** New endpoints start with a small share that grows over the time given. */
+function slowStart(warmup: NonNullable<LoadBalancerPolicy['warmup']>) {
+  return {
+    slowStartWindow: duration(warmup.durationMs), minWeightPercent: { value: warmup.minimumPercent },
+    ...(warmup.aggression !== 1 && { aggression: { defaultValue: warmup.aggression, runtimeKey: 'meltemi.warmup.aggression' } }),
+  };
 }
 
 /** Only the detections Istio offers are on: success rate stays off, gateway errors count when asked for. @see features.md §2.2 */
