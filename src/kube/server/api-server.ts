@@ -11,6 +11,7 @@ import type { Dial } from './admission/webhook-call.ts';
 import { createWebhooks } from './admission/webhooks.ts';
 import { serveDefinitions } from './api/crd.ts';
 import { ResourceTable } from './api/resources.ts';
+import { REVIEW_KINDS } from './api/reviews.ts';
 import { storageKey } from './api/storage-key.ts';
 import type { Pki } from './auth/pki.ts';
 import { TokenAuthority } from './auth/tokens.ts';
@@ -65,7 +66,7 @@ export interface ApiServer {
 /** Makes a server that does not listen yet. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, pki } = options;
-  const resources = new ResourceTable(options.kinds ?? KINDS.filter((info) => !info.custom));
+  const resources = new ResourceTable([...(options.kinds ?? KINDS.filter((info) => !info.custom)), ...REVIEW_KINDS]);
   const stopDefinitions = serveDefinitions(store, resources);
   const env: Environment = {
     store,

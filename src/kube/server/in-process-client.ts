@@ -13,7 +13,8 @@ import { bindPod } from './rest/bind.ts';
 import { createObject } from './rest/create.ts';
 import { deleteObject } from './rest/delete.ts';
 import { getObject, listObjects } from './rest/read.ts';
-import { requestToken, reviewToken } from './rest/token.ts';
+import { answerReview } from './rest/reviews.ts';
+import { requestToken } from './rest/token.ts';
 import { patchObject, updateObject, type Target } from './rest/update.ts';
 import { asVersion } from './rest/versions.ts';
 import { watchObjects } from './rest/watch.ts';
@@ -122,7 +123,7 @@ async function post({ env, tokens }: Handlers, path: string, body: unknown, cont
   const parsed = parseResourcePath(segmentsOf(path) ?? []);
   const resource = parsed && env.resources.find(parsed.group, parsed.version, parsed.plural);
   if (!parsed || !resource) throw pathNotFound();
-  if (isVirtual(resource)) return reviewToken(env, tokens, body);
+  if (isVirtual(resource)) return answerReview(env, tokens, resource, body, context.user);
   if (parsed.plural === 'serviceaccounts' && parsed.subresource === 'token' && parsed.namespace && parsed.name) return requestToken(env, tokens, resource, parsed.namespace, parsed.name, body);
   if (parsed.plural === 'pods' && parsed.subresource === 'binding' && parsed.namespace && parsed.name) return bindPod(env, resource, parsed.namespace, parsed.name, body, context);
   if (parsed.name === undefined) return createObject(env, resource, parsed.namespace, body, context);

@@ -110,6 +110,11 @@ describe.skipIf(missing)('kubectl', () => {
     expect((await ok(['-n', 'made', 'create', 'token', 'default'])).split('.')).toHaveLength(3);
   });
 
+  test('tells who one is and what one may do', async () => {
+    expect(await ok(['auth', 'can-i', 'delete', 'pods'])).toBe('yes\n');
+    expect(await ok(['auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username} {.status.userInfo.groups[0]}'])).toBe('kubernetes-admin system:masters');
+  });
+
   test('says what is wrong', async () => {
     expect(await fails(['apply', '-f', '-'], APP.replace('replicas:', 'replicaz:'))).toContain('strict decoding error: unknown field "spec.replicaz"');
     expect(await fails(['apply', '-f', '-'], APP.replace('hosts: [reviews]', 'hosts: reviews'))).toContain('spec.hosts: Invalid value');

@@ -15,7 +15,7 @@ interface Subresource {
 
 /** Resources that answer requests and store nothing. */
 export function isVirtual(resource: Resource): boolean {
-  return resource.kind === 'TokenReview' && resource.group === 'authentication.k8s.io';
+  return !resource.custom && (resource.group === 'authentication.k8s.io' || resource.group === 'authorization.k8s.io');
 }
 
 function verbsOf(resource: Resource): readonly string[] {

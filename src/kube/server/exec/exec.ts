@@ -72,7 +72,7 @@ function carry(connection: WebSocket, session: ExecSession, exec: ExecRequest): 
   if (!exec.stdin) session.stdin.end();
   connection.on('message', (data: Buffer) => onMessage(session, data));
   connection.on('close', () => session.kill());
-  const drained = [session.stdout, session.stderr].map((stream) => (stream ? new Promise<void>((resolve) => void stream.once('close', resolve)) : undefined));
+  const drained = [session.stdout, session.stderr].map((stream) => (stream ? new Promise<void>((resolve) => void stream.once('close', resolve)) : Promise.resolve()));
   session.exit.then(
     async (code) => {
       // What the command wrote last comes before its end.

@@ -17,7 +17,7 @@ interface Accepted {
 export function parseMediaTypes(header: string): Accepted[] {
   return header.split(',').map((part) => {
     const [type = '', ...parameters] = part.split(';').map((one) => one.trim());
-    return { type: type.toLowerCase(), parameters: new Map(parameters.map((one) => one.split('=') as [string, string]).map(([key, value = '']) => [key, value])) };
+    return { type: type.toLowerCase(), parameters: new Map(parameters.map((one) => one.split('=') as [string, string?]).map(([key, value]) => [key, value ?? ''])) };
   });
 }
 

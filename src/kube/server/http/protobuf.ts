@@ -61,6 +61,14 @@ const MESSAGES: Readonly<Record<string, Message>> = {
     2: ['spec', { 1: ['audiences', 'string', 'list'], 3: ['boundObjectRef', { 1: ['kind', 'string'], 2: ['apiVersion', 'string'], 3: ['name', 'string'], 4: ['uid', 'string'] }], 4: ['expirationSeconds', 'int!'] }],
   },
   'authentication.k8s.io/v1/TokenReview': { 1: ['metadata', META], 2: ['spec', { 1: ['token', 'string'], 2: ['audiences', 'string', 'list'] }] },
+  'authorization.k8s.io/v1/SelfSubjectAccessReview': {
+    1: ['metadata', META],
+    2: ['spec', {
+      1: ['resourceAttributes', { 1: ['namespace', 'string'], 2: ['verb', 'string'], 3: ['group', 'string'], 4: ['version', 'string'], 5: ['resource', 'string'], 6: ['subresource', 'string'], 7: ['name', 'string'] }],
+      2: ['nonResourceAttributes', { 1: ['path', 'string'], 2: ['verb', 'string'] }],
+    }],
+  },
+  'authentication.k8s.io/v1/SelfSubjectReview': { 1: ['metadata', META] },
   'v1/DeleteOptions': {
     1: ['gracePeriodSeconds', 'int!'], 2: ['preconditions', { 1: ['uid', 'string'], 2: ['resourceVersion', 'string'] }], 3: ['orphanDependents', 'bool!'], 4: ['propagationPolicy', 'string'], 5: ['dryRun', 'string', 'list'],
   },

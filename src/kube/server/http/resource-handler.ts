@@ -13,8 +13,9 @@ import { bindPod } from '../rest/bind.ts';
 import { createObject } from '../rest/create.ts';
 import { deleteObject, type Deletion } from '../rest/delete.ts';
 import { getObject, listObjects } from '../rest/read.ts';
+import { answerReview } from '../rest/reviews.ts';
 import { scaleOf, writeScale } from '../rest/scale.ts';
-import { requestToken, reviewToken } from '../rest/token.ts';
+import { requestToken } from '../rest/token.ts';
 import { patchObject, updateObject, type ObjectSubresource, type PatchType, type Target } from '../rest/update.ts';
 import { badRequest, forbidden, invalid, methodNotAllowed, pathNotFound, required, unsupportedMediaType } from '../status.ts';
 import { parseBody, readBody } from './body.ts';
@@ -60,7 +61,8 @@ export async function handleResource(handlers: Handlers, request: IncomingMessag
 const VERB_OF: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
 
 function authorize({ user, request, query, resource, path }: Call): void {
-  if (mayDoEverything(user)) return;
+  // Everybody may ask who they are and what they may do.
+  if (mayDoEverything(user) || (isVirtual(resource) && resource.kind.startsWith('Self'))) return;
   const verb = VERB_OF[request.method ?? ''] ?? (path.name !== undefined ? 'get' : isWatch(query) ? 'watch' : 'list');
   const where = path.namespace === undefined ? 'at the cluster scope' : `in the namespace "${path.namespace}"`;
   throw forbidden(resource, path.name ?? '', `User "${user.username}" cannot ${verb} resource "${path.plural}${path.subresource ? `/${path.subresource}` : ''}" in API group "${resource.group}" ${where}`);
@@ -72,7 +74,7 @@ async function handleCollection(call: Call): Promise<void> {
   const shape = shapeOf(request.headers.accept, query.get('includeObject'));
   if (isVirtual(resource)) {
     if (request.method !== 'POST') throw methodNotAllowed();
-    sendJson(response, 201, reviewToken(env, handlers.tokens, await bodyOf(request)));
+    sendJson(response, 201, answerReview(env, handlers.tokens, resource, await bodyOf(request), user));
     return;
   }
   switch (request.method) {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { mayDoEverything } from '../auth/user.ts';
 import { parseExecRequest, serveExec, type PodExec } from '../exec/exec.ts';
 import { getObject } from '../rest/read.ts';
-import { badRequest, forbidden, internal, pathNotFound } from '../status.ts';
+import { badRequest, forbidden, internal, methodNotAllowed, pathNotFound } from '../status.ts';
 import { ApiError } from '../../client/client.ts';
 import { parseResourcePath, segmentsOf } from './request-info.ts';
 import type { Handlers } from './resource-handler.ts';
@@ -18,6 +18,7 @@ export function handleUpgrade(handlers: Handlers, exec: PodExec | undefined, req
     const user = authenticate(handlers, request);
     const path = parseResourcePath(segmentsOf(url.pathname) ?? []);
     const pods = path && handlers.env.resources.find(path.group, path.version, path.plural);
+    if (pods && pods.group === '' && pods.kind === 'Pod' && (path.subresource === 'attach' || path.subresource === 'portforward')) throw methodNotAllowed();
     if (!pods || pods.group !== '' || pods.kind !== 'Pod' || path.subresource !== 'exec' || !path.namespace || !path.name) throw pathNotFound();
     if (!mayDoEverything(user)) throw forbidden(pods, path.name, `User "${user.username}" cannot create resource "pods/exec" in API group "" in the namespace "${path.namespace}"`);
     getObject(handlers.env, pods, path.namespace, path.name);

@@ -7,7 +7,7 @@ import { trackUpdate } from '../patch/managed-fields.ts';
 import { alreadyExists, badRequest, invalid } from '../status.ts';
 import { RevisionConflict } from '../store/store.ts';
 import { timestamp, type AdmissionAttributes, type Draft, type Environment, type WriteContext } from './context.ts';
-import { decodeObject, schemaCauses, withDefaults } from './decode.ts';
+import { decodeObject, contentCauses, withDefaults } from './decode.ts';
 import { checkMetadata, generatedName } from './names.ts';
 import { checkNamespace } from './namespace-lifecycle.ts';
 import { strategyOf } from './strategies.ts';
@@ -77,7 +77,7 @@ function prepare(env: Environment, resource: Resource, draft: Draft): void {
 
 async function validate(env: Environment, resource: Resource, draft: Draft, attributes: AdmissionAttributes): Promise<void> {
   const strategy = strategyOf(resource);
-  const causes = [...checkMetadata(draft.metadata, strategy.names ?? 'subdomain'), ...schemaCauses(resource, draft), ...(strategy.validate?.(draft, undefined) ?? [])];
+  const causes = [...checkMetadata(draft.metadata, strategy.names ?? 'subdomain'), ...contentCauses(resource, draft, undefined)];
   if (causes.length > 0) throw invalid(resource, textAt(draft.metadata, 'name'), uniqueCauses(causes));
   await env.webhooks.validate({ ...attributes, name: textAt(draft.metadata, 'name') }, draft);
 }

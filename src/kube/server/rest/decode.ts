@@ -1,4 +1,5 @@
 /** From the JSON of a request to a draft: the right kind, known fields, defaults. */
+import type { KubeObject } from '../../../objects/meta.ts';
 import { applyDefaults } from '../../../objects/schema/defaults.ts';
 import { prune } from '../../../objects/schema/prune.ts';
 import { validateSchema } from '../../../objects/schema/validate.ts';
@@ -34,7 +35,10 @@ export function finishDraft(resource: Resource, object: Record<string, unknown>,
   return withDefaults(resource, clone(value) as Draft);
 }
 
-/** Fills in defaults and drops nulls and empty metadata maps. The draft may be changed by it. */
+/**
+ * Fills in defaults and drops nulls and empty metadata maps. The draft may be changed by it.
+ * @throws ApiError 400 when a field of a built-in kind has another type: what follows relies on types
+ */
 export function withDefaults(resource: Resource, draft: Draft): Draft {
   const filled = applyDefaults(resource.schema, draft) as Draft;
   for (const key of Object.keys(filled.metadata)) {
@@ -42,7 +46,11 @@ export function withDefaults(resource: Resource, draft: Draft): Draft {
     const empty = value === null || value === '' || (typeof value === 'object' && Object.keys(value).length === 0);
     if (empty && key !== 'managedFields') delete filled.metadata[key];
   }
-  if (!resource.custom) dropNulls(filled);
+  if (!resource.custom) {
+    dropNulls(filled);
+    const wrong = schemaCauses(resource, filled).find((cause) => cause.reason === 'FieldValueTypeInvalid');
+    if (wrong) throw badRequest(`${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: ${wrong.field}: ${wrong.message}`);
+  }
   strategyOf(resource).defaults?.(filled);
   return filled;
 }
@@ -58,7 +66,13 @@ function dropNulls(value: unknown): void {
   }
 }
 
-/** What the schema finds wrong. */
-export function schemaCauses(resource: Resource, draft: Draft): Cause[] {
+/** What the schema and, when every field has the right type, the kind's own rules find wrong. */
+export function contentCauses(resource: Resource, draft: Draft, old: KubeObject | undefined, ownRules = true): Cause[] {
+  const causes = schemaCauses(resource, draft);
+  if (!ownRules || causes.some((cause) => cause.reason === 'FieldValueTypeInvalid')) return causes;
+  return [...causes, ...(strategyOf(resource).validate?.(draft, old) ?? [])];
+}
+
+function schemaCauses(resource: Resource, draft: Draft): Cause[] {
   return validateSchema(resource.schema, draft).map(({ path, reason, message }) => ({ reason, message, field: path || '<nil>' }));
 }

@@ -11,7 +11,7 @@ import { alreadyExists, badRequest, conflict, invalid, modified, notFound, unsup
 import { RevisionConflict } from '../store/store.ts';
 import { timestamp, type AdmissionAttributes, type Draft, type Environment, type WriteContext } from './context.ts';
 import { createDraft, uniqueCauses } from './create.ts';
-import { decodeObject, finishDraft, schemaCauses, withDefaults } from './decode.ts';
+import { decodeObject, finishDraft, contentCauses, withDefaults } from './decode.ts';
 import { checkMetadata } from './names.ts';
 import { strategyOf } from './strategies.ts';
 import { asVersion } from './versions.ts';
@@ -207,7 +207,6 @@ function contentChanged(resource: Resource, draft: Draft, live: KubeObject): boo
 
 async function admitUpdate(env: Environment, target: Target, context: WriteContext, prepared: Draft, live: KubeObject, tracked: boolean): Promise<Draft> {
   const { resource, namespace, name, subresource } = target;
-  const strategy = strategyOf(resource);
   const attributes: AdmissionAttributes = { operation: 'UPDATE', resource, subresource, namespace, name, old: live, context };
   const writer = { manager: context.fieldManager, apiVersion: resource.apiVersion, time: timestamp(env.now()), ...(subresource === '' ? {} : { subresource }) };
   // Before admission: what admission adds belongs to nobody.
@@ -215,7 +214,7 @@ async function admitUpdate(env: Environment, target: Target, context: WriteConte
   const admitted = await env.webhooks.mutate(attributes, owned, () => {});
   const draft = admitted === owned ? owned : keepServerFields(env, target, withDefaults(resource, admitted), live);
   if (resource.group === '' && resource.kind === 'Service' && subresource === '') env.services.allocate(draft, live);
-  const causes = [...checkMetadata(draft.metadata, 'segment'), ...schemaCauses(resource, draft), ...(subresource === '' || subresource === 'scale' ? (strategy.validate?.(draft, live) ?? []) : [])];
+  const causes = [...checkMetadata(draft.metadata, 'segment'), ...contentCauses(resource, draft, live, subresource === '' || subresource === 'scale')];
   if (causes.length > 0) throw invalid(resource, name, uniqueCauses(causes));
   await env.webhooks.validate(attributes, draft);
   return draft;

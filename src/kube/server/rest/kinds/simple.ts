@@ -1,6 +1,6 @@
 /** Kinds with little of their own: namespaces, nodes, secrets, config maps, events, ingresses. */
 import type { KubeObject } from '../../../../objects/meta.ts';
-import { at, equal, isObject, own, textAt } from '../../json.ts';
+import { at, equal, isObject, listAt, own, textAt } from '../../json.ts';
 import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
 import { timestamp } from '../context.ts';
@@ -25,7 +25,7 @@ export const NAMESPACE_STRATEGY: Strategy = {
   prepareDelete(draft) {
     draft['status'] = { ...(own(draft, 'status') as object | undefined), phase: 'Terminating' };
   },
-  mayGo: (object) => ((at(object, 'spec', 'finalizers') as unknown[] | undefined) ?? []).length === 0,
+  mayGo: (object) => listAt(object, 'spec', 'finalizers').length === 0,
 };
 
 export const NODE_STRATEGY: Strategy = {
@@ -83,10 +83,10 @@ export const INGRESS_STRATEGY: Strategy = {
   generation: true,
   validate(draft) {
     const causes: Cause[] = [];
-    const rules = (at(draft, 'spec', 'rules') as unknown[] | undefined) ?? [];
+    const rules = listAt(draft, 'spec', 'rules');
     if (rules.length === 0 && at(draft, 'spec', 'defaultBackend') === undefined) causes.push(invalidValue('spec', own(draft, 'spec') ?? {}, 'either `defaultBackend` or `rules` must be specified'));
     rules.forEach((rule, index) => {
-      ((at(rule, 'http', 'paths') as unknown[] | undefined) ?? []).forEach((path, inner) => {
+      listAt(rule, 'http', 'paths').forEach((path, inner) => {
         const where = `spec.rules[${index}].http.paths[${inner}]`;
         const type = textAt(path, 'pathType');
         if (type !== '' && !['Exact', 'Prefix', 'ImplementationSpecific'].includes(type)) causes.push(notSupported(`${where}.pathType`, type, ['Exact', 'ImplementationSpecific', 'Prefix']));
@@ -117,14 +117,14 @@ export const CRD_STRATEGY: Strategy = {
         { lastTransitionTime: time, message: 'no conflicts found', reason: 'NoConflicts', status: 'True', type: 'NamesAccepted' },
         { lastTransitionTime: time, message: 'the initial names have been accepted', reason: 'InitialNamesAccepted', status: 'True', type: 'Established' },
       ],
-      storedVersions: ((at(draft, 'spec', 'versions') as unknown[] | undefined) ?? []).filter((version) => own(version, 'storage') === true).map((version) => textAt(version, 'name')),
+      storedVersions: listAt(draft, 'spec', 'versions').filter((version) => own(version, 'storage') === true).map((version) => textAt(version, 'name')),
     };
   },
   validate(draft, old) {
     const causes: Cause[] = [];
     const name = `${textAt(draft, 'spec', 'names', 'plural')}.${textAt(draft, 'spec', 'group')}`;
     if (textAt(draft, 'metadata', 'name') !== name) causes.push(invalidValue('metadata.name', textAt(draft, 'metadata', 'name'), 'must be spec.names.plural+"."+spec.group'));
-    const versions = (at(draft, 'spec', 'versions') as unknown[] | undefined) ?? [];
+    const versions = listAt(draft, 'spec', 'versions');
     if (versions.filter((version) => own(version, 'storage') === true).length !== 1) causes.push(invalidValue('spec.versions', versions.map((version) => textAt(version, 'name')), 'must have exactly one version marked as storage version'));
     versions.forEach((version, index) => {
       if (!isObject(at(version, 'schema', 'openAPIV3Schema'))) causes.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
