@@ -64,7 +64,7 @@ describe('handleInject', () => {
     const patch = JSON.parse(Buffer.from(response.patch!, 'base64').toString()) as JsonPatchOperation[];
     expect(patch.length).toBeGreaterThan(3);
   });
-  test.each([[{}], [{ request: {} }], [{ request: { uid: 'x', object: null } }], [{ request: { uid: 'x', object: [] as unknown as JsonObject } }]])('%j is refused, not thrown', (review) =>
+  test.each([[{}], [{ request: {} }], [{ request: { uid: 'x', object: { metadata: { labels: 3 }, spec: { containers: { name: 'no list' } } } as unknown as JsonObject } }], [{ request: { uid: 'x', object: null } }], [{ request: { uid: 'x', object: [] as unknown as JsonObject } }]])('%j is refused, not thrown', (review) =>
     expect(handleInject(review, context).response.allowed).toBe(false));
 });
 

@@ -1,5 +1,6 @@
 // The injection webhook: AdmissionReview in, AdmissionReview out. Sockets and TLS belong to the program.
-import { injectPod } from './inject/inject-pod.ts';
+import { messageOf } from '../base/errors.ts';
+import { injectPod, type InjectionResult } from './inject/inject-pod.ts';
 import type { InjectionContext, Json, JsonObject, Pod } from './inject/types.ts';
 
 /** A review as the API server posts it; nothing in it is trusted to be there. @see https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/ */
@@ -37,11 +38,19 @@ export function reviewInjection(review: AdmissionReview, context: InjectionConte
     const message = 'the request holds no object';
     return { review: answer({ allowed: false, status: { code: 400, message } }), outcome: 'failure', message };
   }
-  const pod = object as Pod;
-  const result = injectPod(pod, context, { namespace: pod.metadata?.namespace || review.request?.namespace || 'default' });
+  const result = injectSafely(object as Pod, review.request?.namespace, context);
   if (result.kind === 'skipped') return { review: answer({ allowed: true }), outcome: 'skip', message: result.reason };
   if (result.kind === 'failed') return { review: answer({ allowed: false, status: { code: 400, message: result.message } }), outcome: 'failure', message: result.message };
   return { review: answer({ allowed: true, patchType: 'JSONPatch', patch: toBase64(JSON.stringify(result.patch as unknown as Json)) }), outcome: 'success' };
+}
+
+/** A pod of a shape no API server lets through is refused, whatever it breaks. */
+function injectSafely(pod: Pod, namespace: string | undefined, context: InjectionContext): InjectionResult {
+  try {
+    return injectPod(pod, context, { namespace: pod.metadata?.namespace || namespace || 'default' });
+  } catch (thrown) {
+    return { kind: 'failed', message: `the pod cannot be read: ${messageOf(thrown)}` };
+  }
 }
 
 /** Base64 of UTF-8 text, without node: or DOM types. */

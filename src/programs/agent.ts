@@ -64,6 +64,7 @@ async function iptables(args: readonly string[]): Promise<number> {
     for (const problem of problems) log.error(problem);
     return 1;
   }
+  for (const flag of command.ignored) log.warn(`--${flag} has no effect here: it is not supported`);
   runIptables(command, (text) => process.stdout.write(text));
   log.info(command.cleanup ? 'iptables rules removed' : 'iptables rules applied', { mode: command.config.interceptionMode || 'REDIRECT' });
   return 0;
@@ -90,6 +91,7 @@ main(process.argv.slice(2)).then(
   (code) => void (code !== undefined && (process.exitCode = code)),
   (thrown: unknown) => {
     log.error(messageOf(thrown));
-    process.exitCode = 1;
+    // Half a proxy (a port was taken, a setting is wrong) would keep the process alive.
+    process.exit(1);
   },
 );
