@@ -6,6 +6,7 @@ import { TYPE_URL, type AdsClient } from '../../xds/ads.ts';
 import { decodeResource } from '../../xds/codec.ts';
 import type { Secret } from '../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
 import type { SecretSource, TlsSecret } from '../../xds/secret-source.ts';
+import { systemRoots } from './system-roots.ts';
 import { watchFiles } from './watched-file.ts';
 import type { WorkloadCertificateManager } from './workload-certificate.ts';
 
@@ -14,6 +15,9 @@ const log = createLogger('sds');
 /** Name of the workload's certificate and of the mesh roots in SDS. */
 export const WORKLOAD_SECRET = 'default';
 export const ROOT_SECRET = 'ROOTCA';
+
+/** TLS to servers outside the mesh without a CA of its own: what the machine trusts. */
+const SYSTEM_ROOTS = 'file-root:system';
 
 type Watcher = (secret: TlsSecret) => void;
 
@@ -47,6 +51,7 @@ export class AgentSecretSource implements SecretSource {
       const [chain = '', key = ''] = name.slice('file-cert:'.length).split('~');
       return watchFiles([chain, key], ([certificateChainPem = '', privateKeyPem = '']) => onSecret({ name, kind: 'certificate', certificateChainPem, privateKeyPem }));
     }
+    if (name === SYSTEM_ROOTS) return onSecret({ name, kind: 'validation', trustedCaPem: systemRoots() }), () => {};
     if (name.startsWith('file-root:')) return watchFiles([name.slice('file-root:'.length)], ([trustedCaPem = '']) => onSecret({ name, kind: 'validation', trustedCaPem }));
     return this.watchRemote(name, onSecret);
   }
