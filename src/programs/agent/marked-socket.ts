@@ -1,5 +1,4 @@
 // Sockets of the agent that redirection rules let pass, where its user does not tell it apart.
-import { lookup } from 'node:dns/promises';
 import { Socket, connect, isIP } from 'node:net';
 import { createLogger } from '../../base/log.ts';
 import type { GrpcChannelOptions } from '../../xds/client/grpc-channel.ts';
@@ -13,7 +12,7 @@ export function markedSocketOpener(mark: number): GrpcChannelOptions['openSocket
   return (target) => {
     if (!('host' in target)) return connect(target.path);
     try {
-      return isIP(target.host) ? openMarked(target.host, target.port, mark) : resolveFirst(target.host, target.port, mark);
+      return openMarked(target.host, target.port, mark);
     } catch (thrown) {
       // Ports of the control plane are exempt by rule as well, so a plain socket still gets through.
       log.warn('no marked socket', { error: String(thrown) });
@@ -22,14 +21,11 @@ export function markedSocketOpener(mark: number): GrpcChannelOptions['openSocket
   };
 }
 
+/**
+ * `connect` is called at once, also for a name, so that whoever wraps the socket (TLS, HTTP/2) sees it connecting and does not read yet. IPv4 only, as the
+ * pod network: the descriptor's family is fixed, and trying several addresses would replace the descriptor.
+ */
 function openMarked(host: string, port: number, mark: number): Socket {
-  return new Socket({ fd: markedSocket(host, mark), readable: true, writable: true }).connect(port, host);
-}
-
-/** The descriptor's address family is known only once the name is resolved: IPv4 first, as the pod network has it. */
-function resolveFirst(host: string, port: number, mark: number): Socket {
-  // Reading before the connection is there would fail.
-  const socket = new Socket({ fd: markedSocket('0.0.0.0', mark), readable: true, writable: true, manualStart: true } as ConstructorParameters<typeof Socket>[0]);
-  lookup(host, { family: 4 }).then(({ address }) => socket.connect(port, address), (error: Error) => socket.destroy(error));
-  return socket;
+  const options = { fd: markedSocket(isIP(host) ? host : '0.0.0.0', mark), readable: true, writable: true, manualStart: true };
+  return new Socket(options as ConstructorParameters<typeof Socket>[0]).connect({ host, port, autoSelectFamily: false, ...(isIP(host) ? {} : { family: 4 }) });
 }
