@@ -1,5 +1,4 @@
 /** Circuit breakers of one cluster (default priority). */
-import type { ClusterStats } from '../stats.ts';
 import type { Permit } from './cluster.ts';
 
 export type BreakerResource = 'connection' | 'pending' | 'request' | 'retry';
@@ -19,9 +18,6 @@ export interface BreakerLimits {
   readonly trackRemaining: boolean;
 }
 
-/** Stat name of a refusal per resource. */
-const OVERFLOW = { connection: 'upstream_cx_overflow', pending: 'upstream_rq_pending_overflow', request: 'upstream_rq_active_overflow', retry: 'upstream_rq_retry_overflow' } as const;
-
 /** Envoy's short names in `circuit_breakers.default.<x>_open`. */
 const SHORT = { connection: 'cx', pending: 'rq_pending', request: 'rq', retry: 'rq_retry' } as const;
 
@@ -33,20 +29,14 @@ export class CircuitBreakers {
   /** One permit per resource is enough: a permit is nothing but the duty to count down. */
   private readonly permits: Readonly<Record<BreakerResource, Permit>>;
 
-  constructor(
-    public limits: BreakerLimits,
-    private readonly stats: ClusterStats,
-  ) {
+  constructor(public limits: BreakerLimits) {
     const permit = (resource: BreakerResource): Permit => ({ release: () => void this.used[resource]-- });
     this.permits = { connection: permit('connection'), pending: permit('pending'), request: permit('request'), retry: permit('retry') };
   }
 
-  /** Undefined and a counted overflow when the breaker is open. */
+  /** Undefined when the breaker is open; the data path counts the overflow where it knows what it meant. */
   admit(resource: BreakerResource): Permit | undefined {
-    if (this.used[resource] >= this.limitOf(resource)) {
-      this.stats.counters[OVERFLOW[resource]]++;
-      return undefined;
-    }
+    if (this.used[resource] >= this.limitOf(resource)) return undefined;
     this.used[resource]++;
     return this.permits[resource];
   }

@@ -252,8 +252,8 @@ describe('outlier detection', () => {
 });
 
 describe('breakers', () => {
-  it('admit up to the limit and tell by gauge and counter', () => {
-    const { cluster, stats } = start([{ port: 1 }], { circuitBreakers: { thresholds: [{ maxConnections: 1, maxPendingRequests: 1, maxRequests: 2, maxRetries: 0, trackRemaining: true }] } });
+  it('admit up to the limit and tell by gauge', () => {
+    const { cluster } = start([{ port: 1 }], { circuitBreakers: { thresholds: [{ maxConnections: 1, maxPendingRequests: 1, maxRequests: 2, maxRetries: 0, trackRemaining: true }] } });
     const permit = cluster.admit('connection')!;
     expect(cluster.admit('connection')).toBeUndefined();
     expect(cluster.breakerGauges().get('circuit_breakers.default.cx_open')).toBe(1);
@@ -262,7 +262,6 @@ describe('breakers', () => {
     expect(cluster.admit('retry')).toBeUndefined();
     cluster.admit('pending');
     expect(cluster.admit('pending')).toBeUndefined();
-    expect(stats.counters).toMatchObject({ upstream_cx_overflow: 1, upstream_rq_retry_overflow: 1, upstream_rq_pending_overflow: 1, upstream_rq_active_overflow: 0 });
     expect(Object.fromEntries(cluster.breakerGauges())).toMatchObject({ 'circuit_breakers.default.remaining_rq': 2, 'circuit_breakers.default.rq_retry_open': 1 });
   });
 

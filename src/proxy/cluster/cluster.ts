@@ -87,7 +87,7 @@ export interface Cluster {
   pick(context: PickContext): Host | undefined;
   transportFor(host: Host): UpstreamTransport;
   report(host: Host, outcome: AttemptOutcome): void;
-  /** Undefined = the breaker is open (overflow). */
+  /** Undefined = the breaker is open; the caller counts the overflow. */
   admit(resource: 'connection' | 'pending' | 'request' | 'retry'): Permit | undefined;
   /** `admit('connection')` refuses beyond it; a host without any connection gets one all the same (Envoy's rule, the pool's business). */
   readonly maxConnections: number;

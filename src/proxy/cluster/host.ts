@@ -5,10 +5,10 @@ import type { EndpointSpec } from './endpoints.ts';
 /** A host with what balancers and outlier detection remember of it. The same object stays as long as its address is named, so counters survive updates. */
 export class ClusterHost implements Host {
   activeRequests = 0;
-  activeConnections = 0;
   removed = false;
   /** False while outlier detection keeps the host out. */
   ejected = false;
+  private connectionsNow = 0;
   /** What the admin page shows of the host's past. */
   readonly counts = { connections: 0, connectFail: 0, requests: 0, successes: 0, errors: 0, timeouts: 0 };
   /** Chosen by the cluster from its transport socket matches. */
@@ -52,6 +52,14 @@ export class ClusterHost implements Host {
     return this.spec.workload;
   }
 
+  get activeConnections(): number {
+    return this.connectionsNow;
+  }
+  set activeConnections(count: number) {
+    if (count > this.connectionsNow) this.counts.connections += count - this.connectionsNow;
+    this.connectionsNow = count;
+  }
+
   /** Counts one outcome; Envoy counts a failed connection among the errors too. */
   count(outcome: AttemptOutcome): void {
     const { counts } = this;
@@ -61,10 +69,8 @@ export class ClusterHost implements Host {
         counts[outcome.httpStatus < 500 ? 'successes' : 'errors']++;
         break;
       case 'connected':
-        counts.connections++;
         break;
       case 'connect-failure':
-        counts.connections++;
         counts.connectFail++;
         counts.errors++;
         break;

@@ -39,7 +39,7 @@ export class RuntimeCluster implements Cluster {
     private readonly context: ClusterContext,
   ) {
     this.stats = context.stats;
-    this.breakers = new CircuitBreakers(settings.breakers, this.stats);
+    this.breakers = new CircuitBreakers(settings.breakers);
     this.originalDst = new OriginalDstHosts(context.clock, (host) => this.adopt(host), (hosts) => this.dropOriginal(hosts));
     this.ready = settings.type === 'STATIC' || settings.type === 'ORIGINAL_DST';
     this.start(undefined);

@@ -211,7 +211,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
       const cluster = this.environment.proxy.clusters().get(choice.cluster);
       if (cluster === undefined) {
         this.stats.counters.no_cluster++;
-        this.onLocalReply({ status: action.clusterNotFoundStatus, body: '', details: 'cluster_not_found', flag: 'NC' });
+        this.clusterName = '';
+        this.replyByRoute({ status: action.clusterNotFoundStatus, body: '', details: 'cluster_not_found', flag: 'NC' });
         return;
       }
       const { span } = this;
@@ -301,6 +302,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   onHead(head: ResponseHead, end: boolean): void {
     if (this.over) return;
     const { route, choice, router } = this;
+    // Known from here on, so that header values may name the status.
+    this.response = head;
     if (choice?.response !== undefined) applyHeaderMutations({ headers: head.headers }, choice.response, recordOf(this));
     if (route !== undefined && route.response.length > 0) for (const mutations of route.response) applyHeaderMutations({ headers: head.headers }, mutations, recordOf(this));
     if (router?.setCookie !== undefined) head.headers.append('set-cookie', router.setCookie);
@@ -343,13 +346,13 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.finish();
   }
 
-  /** Redirects and direct responses get the route's response headers; replies about failures do not, as with Envoy. */
+  /** Redirects, direct responses and the router's own failures get the route's response headers; replies of filters and codecs do not, as with Envoy. */
   private replyByRoute(reply: LocalReply): void {
     this.reply(reply, true);
   }
 
-  onLocalReply(reply: LocalReply): void {
-    this.reply(reply, false);
+  onLocalReply(reply: LocalReply, byRoute = false): void {
+    this.reply(reply, byRoute);
   }
 
   private reply(reply: LocalReply, byRoute: boolean): void {
@@ -363,7 +366,11 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.details = reply.details;
     this.localBody = reply.body;
     const { head, body } = localResponse(reply, this.request);
-    if (byRoute && this.route !== undefined) for (const mutations of this.route.response) applyHeaderMutations({ headers: head.headers }, mutations, recordOf(this));
+    if (byRoute && this.route !== undefined) {
+      this.response = head;
+      if (this.choice?.response !== undefined) applyHeaderMutations({ headers: head.headers }, this.choice.response, recordOf(this));
+      for (const mutations of this.route.response) applyHeaderMutations({ headers: head.headers }, mutations, recordOf(this));
+    }
     if (body === undefined) {
       this.sendHead(head, true);
       return;

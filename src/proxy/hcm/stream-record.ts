@@ -55,7 +55,7 @@ export function recordOf(stream: RecordedStream): TrafficRecord {
     wireBytesReceived: stream.stream.wireBytesReceived,
     wireBytesSent: stream.stream.wireBytesSent,
     method: request.method,
-    path: stream.originalPath,
+    path: request.path,
     authority: request.authority,
     scheme: request.scheme,
     requestHeader: (name) => request.headers.get(name),

@@ -22,7 +22,8 @@ export interface RouterOwner {
   onResponseEnd(trailers: HeaderMap | undefined): void;
   /** The response cannot be finished. */
   onAbort(flag: ResponseFlag, details: string): void;
-  onLocalReply(reply: LocalReply): void;
+  /** `byRoute`: the route's response headers apply. */
+  onLocalReply(reply: LocalReply, byRoute?: boolean): void;
   addFlag(flag: ResponseFlag): void;
   pauseRequest(): void;
   resumeRequest(): void;
@@ -128,6 +129,7 @@ export class Router implements AttemptOwner {
   private tryOnce(): void {
     const { cluster, head, upstreamAlpn, originalDestination, action } = this.request;
     const avoid = action.retry?.avoidPreviousHosts === true ? this.previous : [];
+    this.attempts++;
     const host = cluster.pick({ hashKey: this.hashKey, previous: avoid, originalDestination, random: this.environment.random });
     if (host === undefined) {
       cluster.stats.counters.upstream_cx_none_healthy++;
@@ -135,7 +137,6 @@ export class Router implements AttemptOwner {
       return;
     }
     this.host = host;
-    this.attempts++;
     this.transportFailure = '';
     if (this.request.entry.attemptCount.request) head.headers.set('x-envoy-attempt-count', String(this.attempts));
     const http2 = cluster.protocol === 'http2' || (cluster.protocol === 'use-downstream' && head.protocol === 'HTTP/2');
@@ -274,7 +275,10 @@ export class Router implements AttemptOwner {
 
   private reply(reply: LocalReply): void {
     this.finish();
-    this.owner.onLocalReply(reply);
+    // Envoy charges its own answers to the cluster like the upstream's.
+    this.request.cluster.stats.response(reply.status);
+    this.request.cluster.stats.counters.upstream_rq_completed++;
+    this.owner.onLocalReply(reply, true);
   }
 
   private finish(): void {
