@@ -13,6 +13,8 @@ export type ProjectedSource = Item<NonNullable<NonNullable<Volume['projected']>[
 export type DownwardItem = Item<NonNullable<NonNullable<Volume['downwardAPI']>['items']>>;
 /** What a probe or a lifecycle hook does. */
 export type Handler = LifecycleHandler & Pick<Probe, 'grpc'>;
+/** Outcome of one check of a probe or hook; `message` is what kubectl shows. */
+export type ProbeResult = { readonly ok: true; readonly message?: string } | { readonly ok: false; readonly message: string };
 /** An HTTP request of a probe or a hook. */
 export type HttpGet = HTTPGetAction;
 

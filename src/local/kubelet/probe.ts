@@ -3,10 +3,8 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import type { Container, Probe } from '../../objects/kubernetes/container.ts';
-import { portNumber, type Handler, type HttpGet } from './pod.ts';
-
-/** Outcome of one check; `message` is what kubectl shows. */
-export type ProbeResult = { readonly ok: true; readonly message?: string } | { readonly ok: false; readonly message: string };
+import { checkGrpcHealth } from './grpc-health.ts';
+import { portNumber, type Handler, type HttpGet, type ProbeResult } from './pod.ts';
 
 /** How a check reaches the container. */
 export interface ProbeTarget {
@@ -27,8 +25,7 @@ export async function runHandler(handler: Handler, target: ProbeTarget, timeoutM
     if (port === undefined) return { ok: false, message: `couldn't find port: ${String(handler.tcpSocket.port)}` };
     return runTcp(handler.tcpSocket.host || target.podIP, port, timeoutMs);
   }
-  // A gRPC server that answers at all answers on its port; the health service itself is not asked yet.
-  if (handler.grpc) return runTcp(target.podIP, handler.grpc.port, timeoutMs);
+  if (handler.grpc) return checkGrpcHealth(target.podIP, handler.grpc.port, handler.grpc.service ?? '', timeoutMs);
   return { ok: true };
 }
 

@@ -50,7 +50,7 @@ export async function checkMachine(): Promise<CheckResult> {
     if (!problem) return { ok: true, mode: 'root', why: 'started as root' };
     const other = await tryNamespaces('user-namespace');
     if (!other) return { ok: true, mode: 'user-namespace', why: `root without the right to make namespaces (${problem})` };
-    return { ok: false, obstacles: [{ what: `root may not make namespaces here: ${problem}`, fix: 'give the container CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)' }, ...userNamespaceObstacles(other)] };
+    return { ok: false, obstacles: [{ what: `root may not make namespaces here: ${problem}`, fix: `give the container CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged); a user namespace does not help either: ${other}` }] };
   }
   const problem = await tryNamespaces('user-namespace');
   if (!problem) return { ok: true, mode: 'user-namespace', why: 'not root, and unprivileged user namespaces work' };
