@@ -1,4 +1,5 @@
 import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { Cluster } from '../cluster/cluster.ts';
 import type { HcmRuntime, Span } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
 import { CONTINUE } from '../filters/http-filter.ts';
@@ -9,6 +10,7 @@ import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts'
 import { chooseCluster } from '../route/choose-cluster.ts';
 import { applyHeaderMutations } from '../route/header-mutations.ts';
 import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
+import type { ForwardAction } from '../router/prepare-request.ts';
 import { Router } from '../router/router.ts';
 import type { RouterOwner } from '../router/router.ts';
 import type { HttpStats } from '../stats.ts';
@@ -51,7 +53,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   bytesReceived = 0;
   bytesSent = 0;
   requestEndedAt = 0;
-  /** Name of the cluster the request was meant for, even when it does not exist. */
+  private cluster: Cluster | undefined;
+  /** Cluster of the route, '' when there is none of that name. */
   clusterName = '';
   /** As the client sent it; rewrites change the head. */
   readonly originalPath: string;
@@ -144,15 +147,23 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     }
     if (lookup.kind === 'found') this.route = lookup.route;
     const action = this.route?.action;
+    if (action?.kind === 'forward') this.choose(action);
     if (stream.upgrade !== undefined && !(action?.kind === 'forward' && action.upgrades.has(stream.upgrade)) && !hcm.upgrades.has(stream.upgrade)) {
       this.stats.counters.downstream_rq_ws_on_non_ws_route++;
       this.onLocalReply({ status: 403, body: '', details: 'upgrade_failed' });
       return;
     }
-    if (action?.kind === 'forward') this.choice = chooseCluster(action, request, proxy.random());
     this.startSpan();
     this.filters = this.environment.chain.filters(this.route, this.choice);
     this.runFilters(0);
+  }
+
+  /** Draws the cluster, before filters: they, and the log of what they refuse, name it. */
+  private choose(action: ForwardAction): void {
+    const { proxy } = this.environment;
+    this.choice = chooseCluster(action, this.request, proxy.random());
+    this.cluster = proxy.clusters().get(this.choice.cluster);
+    if (this.cluster !== undefined) this.clusterName = this.cluster.name;
   }
 
   private startSpan(): void {
@@ -207,8 +218,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
       this.replyByRoute({ status: action.status, body: action.body, details: 'direct_response' });
     } else if (action.kind === 'non-forwarding' || choice === undefined) this.onLocalReply({ status: 404, body: '', details: 'route_not_found', flag: 'NR' });
     else {
-      this.clusterName = choice.cluster;
-      const cluster = this.environment.proxy.clusters().get(choice.cluster);
+      const { cluster } = this;
       if (cluster === undefined) {
         this.stats.counters.no_cluster++;
         this.clusterName = '';

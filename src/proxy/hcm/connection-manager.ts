@@ -57,6 +57,7 @@ export class ConnectionManager {
       {
         limits: { maxBytes: hcm.maxRequestHeadersBytes, maxHeaders: hcm.maxHeadersCount },
         secure: connection.tls !== undefined,
+        acceptHttp10: hcm.acceptHttp10,
         idleTimeoutMs: hcm.idleTimeoutMs,
         headersTimeoutMs: hcm.requestHeadersTimeoutMs,
         maxRequests: hcm.maxRequestsPerConnection,
@@ -85,7 +86,7 @@ export class ConnectionManager {
       onCodecError(stream: ServerStream, error: CodecError): void {
         environment.stats.counters.downstream_cx_protocol_error++;
         const active = new ActiveStream(environment, info, stream, true);
-        if (error.details.startsWith('http1.')) active.addFlag('DPE');
+        if (error.details.startsWith('http1.') || error.details === 'low_version') active.addFlag('DPE');
         active.onLocalReply({ status: error.status, body: error.body, details: error.details });
       },
     };

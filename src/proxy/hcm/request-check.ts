@@ -5,16 +5,14 @@ import { normalizeRequestPath } from './path.ts';
 
 /** Checks a request before anything else looks at it and normalizes path and port. Returns the refusal, if any. @see Envoy ConnectionManagerImpl::ActiveStream::decodeHeaders */
 export function refuseRequest(request: RequestHead, hcm: HcmRuntime): LocalReply | undefined {
-  if (request.protocol === 'HTTP/1.0' && !hcm.acceptHttp10) return { status: 426, body: 'Upgrade Required', details: 'low_version' };
   if (request.authority === '' && request.protocol !== 'HTTP/1.1') return { status: 400, body: '', details: 'missing_host_header' };
   if (request.method === 'CONNECT') return undefined;
   if (request.path === '') return { status: 404, body: '', details: 'missing_path_rejected' };
-  if (request.path !== '*') {
-    const outcome = normalizeRequestPath(request.path, hcm);
-    if (outcome.kind === 'reject') return { status: 400, body: '', details: 'path_normalization_failed' };
-    request.path = outcome.path;
-    if (outcome.kind === 'redirect') return { status: 307, body: '', details: 'path_normalization_failed', headers: [['location', outcome.path]] };
-  }
+  if (!request.path.startsWith('/')) return { status: 404, body: '', details: 'absolute_path_rejected' };
+  const outcome = normalizeRequestPath(request.path, hcm);
+  if (outcome.kind === 'reject') return { status: 400, body: '', details: 'path_normalization_failed' };
+  request.path = outcome.path;
+  if (outcome.kind === 'redirect') return { status: 307, body: '', details: 'path_normalization_failed', headers: [['location', outcome.path]] };
   if (hcm.stripPort === 'any') request.authority = request.authority.replace(/:\d*$/, '');
   else if (hcm.stripPort === 'matching') request.authority = request.authority.replace(request.scheme === 'https' ? /:443$/ : /:80$/, '');
   return undefined;

@@ -16,6 +16,8 @@ export const PARSE = {
   badHost: -7,
   /** Neither HTTP/1.0 nor HTTP/1.1. */
   otherVersion: -8,
+  /** A control byte in a value. */
+  badCharacter: -9,
 } as const;
 
 export interface HeadLimits {
@@ -185,8 +187,9 @@ export function parseFields(buffer: Buffer, start: number, end: number, head: He
     while (at < end && ((byte = buffer[at]!) === SPACE || byte === TAB)) at++;
     const valueStart = at;
     while (at < end && FIELD_BYTE[buffer[at]!] === 1) at++;
-    if (at + 1 >= end) return at < end && buffer[at] !== CR ? PARSE.malformed : PARSE.partial;
-    if (buffer[at] !== CR || buffer[at + 1] !== LF) return PARSE.malformed;
+    if (at < end && buffer[at] !== CR) return buffer[at] === LF ? PARSE.malformed : PARSE.badCharacter;
+    if (at + 1 >= end) return PARSE.partial;
+    if (buffer[at + 1] !== LF) return PARSE.malformed;
     let valueEnd = at;
     while (valueEnd > valueStart && ((byte = buffer[valueEnd - 1]!) === SPACE || byte === TAB)) valueEnd--;
     at += 2;

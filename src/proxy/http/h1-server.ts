@@ -14,6 +14,8 @@ import type { BodyReceiver, CodecError, RequestHandler, ServerStream } from './s
 export interface H1ServerOptions {
   readonly limits: HeadLimits;
   readonly secure: boolean;
+  /** HTTP/1.0 requests are answered instead of refused with 426. */
+  readonly acceptHttp10: boolean;
   /** Idle time between requests after which the connection closes; 0 = none. */
   readonly idleTimeoutMs: number;
   /** From the first byte of a head to its last; 0 = none. */
@@ -24,14 +26,18 @@ export interface H1ServerOptions {
 
 const BAD_REQUEST: CodecError = { status: 400, body: 'Bad Request', details: 'http1.codec_error' };
 
+const LOW_VERSION: CodecError = { status: 426, body: 'Upgrade Required', details: 'low_version' };
+
 /** What Envoy answers to heads its codec refuses. */
 const REFUSALS: ReadonlyMap<number, CodecError> = new Map([
   [PARSE.tooLarge, { status: 431, body: 'Request Header Fields Too Large', details: 'http1.headers_too_large' }],
   [PARSE.tooManyHeaders, { status: 431, body: 'Request Header Fields Too Large', details: 'http1.too_many_headers' }],
   [PARSE.lengthAndChunked, { status: 400, body: 'Bad Request', details: 'http1.content_length_and_chunked_not_allowed' }],
   [PARSE.unknownCoding, { status: 501, body: 'Not Implemented', details: 'http1.invalid_transfer_encoding' }],
-  [PARSE.otherVersion, { status: 426, body: 'Upgrade Required', details: 'low_version' }],
+  [PARSE.badCharacter, { status: 400, body: 'Bad Request', details: 'http1.invalid_characters' }],
+  [PARSE.otherVersion, LOW_VERSION],
 ]);
+
 
 /** The methods Envoy's HTTP/1 codec takes. */
 const METHODS: ReadonlySet<string> = new Set([
@@ -135,8 +141,12 @@ export class H1ServerConnection implements ConnectionSink {
       this.refuse({ status: 400, body: 'Bad Request', details: 'http1.invalid_url' }, offsets.end - start);
       return;
     }
+    if (offsets.minor === 0 && !this.options.acceptHttp10) {
+      this.refuse(LOW_VERSION, offsets.end - start);
+      return;
+    }
     if (offsets.hostRow < 0 && parts.authority === '' && offsets.minor === 1) {
-      this.refuse({ status: 400, body: '', details: 'missing_host_header' }, offsets.end - start);
+      this.refuse({ status: 400, body: '', details: 'missing_host_header' }, offsets.end - start, { method, path: parts.path });
       return;
     }
     const head: RequestHead = {
@@ -249,9 +259,9 @@ export class H1ServerConnection implements ConnectionSink {
     this.connection.destroy();
   }
 
-  private refuse(error: CodecError, bytes: number): void {
+  private refuse(error: CodecError, bytes: number, known = { method: '', path: '' }): void {
     this.state = 'closed';
-    const head: RequestHead = { method: '', path: '', authority: '', scheme: this.options.secure ? 'https' : 'http', protocol: 'HTTP/1.1', headers: new FieldHeaders() };
+    const head: RequestHead = { ...known, authority: '', scheme: this.options.secure ? 'https' : 'http', protocol: 'HTTP/1.1', headers: new FieldHeaders() };
     const exchange = new H1Exchange(this, head, undefined, true, bytes);
     this.exchange = exchange;
     this.handler.onCodecError(exchange, error);

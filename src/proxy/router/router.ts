@@ -200,6 +200,8 @@ export class Router implements AttemptOwner {
     if (this.over || attempt !== this.attempt) return;
     clearTimeout(this.tryTimer);
     this.transportFailure = transportFailure;
+    // A request that no pool took has no upstream host.
+    if (reason === 'overflow') this.host = undefined;
     if (this.headSent) {
       this.finish();
       this.owner.onAbort(flagOf(reason), `upstream_reset_after_response_started{${resetDetails(reason, transportFailure)}}`);
