@@ -1,5 +1,5 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -66,7 +66,7 @@ beforeAll(async () => {
   await kube.create(ENDPOINT_SLICE, slice(['10.244.0.10']));
   writeFileSync(join(directory, 'kubeconfig'), kubeconfigOf(pki, `https://127.0.0.1:${port}`));
   const any = '127.0.0.1:0';
-  const options = parseOptions(['--kubeconfig', join(directory, 'kubeconfig'), '--grpcAddr', any, '--secureGRPCAddr', any, '--httpsAddr', any, '--httpAddr', any, '--monitoringAddr', any], {}) as ControlPlaneOptions;
+  const options = parseOptions(['--kubeconfig', join(directory, 'kubeconfig'), '--grpcAddr', any, '--secureGRPCAddr', any, '--httpsAddr', any, '--httpAddr', '0.0.0.0:0', '--monitoringAddr', any], {}) as ControlPlaneOptions;
   plane = await runControlPlane(options, 'test');
   const token = await kube.post<{ status: { token: string } }>('/api/v1/namespaces/default/serviceaccounts/web/token', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['istio-ca'], expirationSeconds: 3600 } });
   writeFileSync(join(directory, 'token'), token.status.token);
@@ -162,6 +162,27 @@ describe('control plane over an API server', () => {
     expect([...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((container) => container.name)).toEqual(expect.arrayContaining(['app', 'istio-proxy', 'istio-init']));
     expect(pod.metadata.annotations?.['sidecar.istio.io/status']).toContain('istio-proxy');
     await expect(kube.create(VIRTUAL_SERVICE, object({ ...virtualService('1s'), metadata: { name: 'bad', namespace: 'default' }, spec: { hosts: ['x'], http: [{ route: [{ destination: { host: 'a' }, weight: -1 }] }] } }))).rejects.toThrow();
+  });
+
+  it('shows debug endpoints to this machine, to its own namespace by token, and a proxy of their own to others', async (test) => {
+    const address = Object.values(networkInterfaces()).flat().find((one) => one?.family === 'IPv4' && !one.internal)?.address;
+    if (!address) return test.skip('this machine has no address but loopback');
+    const ask = async (path: string, token?: string) => (await fetch(`http://${address}:${plane.debugPort!}${path}`, token ? { headers: { authorization: `Bearer ${token}` } } : {})).status;
+    const mine = readFileSync(join(directory, 'token'), 'utf8');
+    await kube.create(SERVICE_ACCOUNT, object({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'admin', namespace: 'istio-system' } }));
+    const admin = await kube.post<{ status: { token: string } }>('/api/v1/namespaces/istio-system/serviceaccounts/admin/token', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['istio-ca'], expirationSeconds: 3600 } });
+    expect(await ask('/ready')).toBe(200);
+    expect([await ask('/debug/syncz'), await ask('/debug/syncz', 'forged'), await ask('/debug/syncz', mine), await ask('/debug/syncz', admin.status.token)]).toEqual([401, 401, 403, 200]);
+    const ads = await connect();
+    const seen = new Set<string>();
+    ads.subscribeAll(TYPE_URL.cluster, ({ updated }) => void seen.add(String(updated.length)));
+    await until(() => seen.size > 0, 'clusters');
+    const foreign = object({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'other', namespace: 'late' } });
+    await kube.create(SERVICE_ACCOUNT, foreign);
+    const other = await kube.post<{ status: { token: string } }>('/api/v1/namespaces/late/serviceaccounts/other/token', { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['istio-ca'], expirationSeconds: 3600 } });
+    const path = '/debug/config_dump?proxyID=web-1.default';
+    expect([await ask(path, mine), await ask(path, other.status.token)]).toEqual([200, 404]);
+    ads.close();
   });
 
   it('takes mesh settings while it runs', async () => {

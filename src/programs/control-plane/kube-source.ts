@@ -15,8 +15,8 @@ const log = createLogger('kube');
 /** Everything `resolve` reads. */
 const WATCHED: readonly ResourceType[] = [NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, SECRET, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY, PEER_AUTHENTICATION];
 
-/** After this long a kind that cannot be listed (its CRD is missing) no longer holds up the start. */
-const SYNC_TIMEOUT_MS = 15_000;
+/** After this long an Istio kind that cannot be listed no longer holds up the start. */
+const CUSTOM_SYNC_TIMEOUT_MS = 15_000;
 
 export interface KubeSourceOptions {
   readonly client: KubeClient;
@@ -40,7 +40,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
     });
   const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
   return {
-    synced: allSynced([...informers, mesh]),
+    synced: allSynced(new Map([...informers.map((informer, index) => [WATCHED[index]!, informer] as const), [CONFIG_MAP, mesh]])),
     *objects() {
       for (const informer of informers) yield* informer.items().values();
     },
@@ -53,10 +53,20 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   };
 }
 
-async function allSynced(informers: readonly Informer<KubeObject>[]): Promise<void> {
-  const missing = new Set(['mesh config', ...WATCHED.map((type) => type.plural)]);
-  const names = [...WATCHED.map((type) => type.plural), 'mesh config'];
-  const all = Promise.all(informers.map((informer, index) => informer.synced.then(() => missing.delete(names[index]!)))).then(() => true);
-  const timeout = new Promise<false>((resolve) => setTimeout(() => resolve(false), SYNC_TIMEOUT_MS).unref());
-  if (!(await Promise.race([all, timeout]))) log.warn('starting without kinds that cannot be listed', { kinds: [...missing].join(',') });
+/**
+ * Without the cluster's own kinds nothing may be served: proxies would be told that the mesh is empty. Istio's kinds are waited for a little longer
+ * only, because their CRDs may not be installed.
+ */
+async function allSynced(informers: ReadonlyMap<ResourceType, Informer<KubeObject>>): Promise<void> {
+  const isOurs = (type: ResourceType) => type.group.endsWith('istio.io');
+  const entries = [...informers];
+  await Promise.all(entries.filter(([type]) => !isOurs(type)).map(([, informer]) => informer.synced));
+  const missing = new Set<string>();
+  const custom = entries.filter(([type]) => isOurs(type)).map(([type, informer]) => {
+    missing.add(type.plural);
+    return informer.synced.then(() => missing.delete(type.plural));
+  });
+  const timeout = new Promise<void>((resolve) => setTimeout(resolve, CUSTOM_SYNC_TIMEOUT_MS).unref());
+  await Promise.race([Promise.all(custom), timeout]);
+  if (missing.size > 0) log.warn('starting without kinds that cannot be listed; are their CRDs installed?', { kinds: [...missing].join(',') });
 }
