@@ -25,8 +25,18 @@ function read(file: string): unknown[] {
   return parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => document.toJS() as unknown).filter((value) => value !== null);
 }
 
+interface Header {
+  readonly proxy: { readonly id: string; readonly metadata: Record<string, unknown> };
+  readonly base?: string;
+  readonly meshConfig?: unknown;
+}
+
 function nacksOf(file: string): { readonly nacks: readonly string[]; readonly listeners: number } {
-  const [header, ...rest] = read(file) as [{ proxy: { id: string; metadata: Record<string, unknown> }; base?: string; meshConfig?: unknown }, ...KubeObject[]];
+  const [header, ...rest] = read(file) as [Header, ...KubeObject[]];
+  return nacksOfMesh(header, rest);
+}
+
+function nacksOfMesh(header: Header, rest: readonly KubeObject[]): { readonly nacks: readonly string[]; readonly listeners: number } {
   const { snapshot } = resolve({ objects: [...(header.base ? (read(header.base) as KubeObject[]) : []), ...rest], meshConfig: header.meshConfig });
   const view = viewOf(snapshot, parseProxyNode({ id: header.proxy.id, metadata: header.proxy.metadata, userAgentName: 'meltemi' })!);
   const handlers = new Map<string, UpdateHandler>();
@@ -61,4 +71,10 @@ describe('our proxy and our control plane', () => {
       expect(nacks).toEqual([]);
       expect(listeners).toBeGreaterThan(0);
     });
+  it.each([
+    ['sidecar', 'sidecar~10.244.0.11~productpage-v1-5f4c8-abcde.default~default.svc.cluster.local', 'default'], ['gateway', 'router~10.244.0.14~istio-ingressgateway-1.istio-system~istio-system.svc.cluster.local', 'istio-system'],
+  ])('agree on everything a %s may get', (_, id, namespace) => {
+    const { nacks } = nacksOfMesh({ proxy: { id, metadata: { NAMESPACE: namespace } }, base: 'bookinfo.base.yaml' }, read('everything.yaml') as KubeObject[]);
+    expect(nacks).toEqual([]);
+  });
 });
