@@ -1,4 +1,5 @@
 // Sidecar and gateway injection as one pure function: pod in, pod and patch out.
+import { messageOf } from '../../base/errors.ts';
 import { createJsonPatch, type JsonPatchOperation } from './json-patch.ts';
 import { dropNulls, mergeStrategic } from './merge.ts';
 import { applyOverrides } from './overrides.ts';
@@ -6,6 +7,7 @@ import { ownerOf } from './owner.ts';
 import { annotationProblems, skipReason } from './policy.ts';
 import { rewriteProbes, type AppProbers } from './probes.ts';
 import { podProxyConfig, type PodProxyConfig } from './proxy-config.ts';
+import { renderCustom } from './template-custom.ts';
 import { renderGateway, renderGrpcSimple } from './template-gateway.ts';
 import { templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
 import { renderSidecar } from './template-sidecar.ts';
@@ -47,16 +49,28 @@ export function injectPod(pod: Pod, context: InjectionContext, options: InjectOp
   const proxyConfig = podProxyConfig(context.meshConfig, annotations['proxy.istio.io/config']);
   if (typeof proxyConfig === 'string') return { kind: 'failed', message: proxyConfig };
   const names = selectTemplates(annotations, context);
-  const unknown = names.filter((name) => !Object.hasOwn(TEMPLATES, name) || Object.hasOwn(context.values.sidecarInjectorWebhook?.templates ?? {}, name));
-  if (unknown.length > 0) return { kind: 'failed', message: `injection template ${unknown.join(', ')} is not one of ${Object.keys(TEMPLATES).join(', ')}; templates of your own are not supported yet` };
+  const custom = context.values.sidecarInjectorWebhook?.templates ?? {};
+  const unknown = names.filter((name) => !Object.hasOwn(TEMPLATES, name) && !Object.hasOwn(custom, name));
+  if (unknown.length > 0) return { kind: 'failed', message: `injection template ${unknown.join(', ')} is not one of ${[...Object.keys(TEMPLATES), ...Object.keys(custom)].join(', ')}` };
   const input = templateInput(withoutInjected(pod), owner, context, proxyConfig);
   let template: TemplateResult = { labels: {}, annotations: {}, spec: {} };
   for (const name of names) {
-    const next = TEMPLATES[name]!(input);
+    const next = renderTemplate(name, custom, input);
+    if (typeof next === 'string') return { kind: 'failed', message: next };
     template = { labels: { ...template.labels, ...next.labels }, annotations: { ...template.annotations, ...next.annotations }, spec: mergeStrategic(template.spec, dropNulls(next.spec as JsonObject)) };
   }
   const merged = finish(mergeTemplate(pod, template), pod, template, input);
   return { kind: 'injected', pod: merged, patch: createJsonPatch(pod as Json, merged as Json) };
+}
+
+/** A template of the user wins over one of ours with the same name. A sentence when it cannot be rendered. */
+function renderTemplate(name: string, custom: Readonly<Record<string, string>>, input: TemplateInput): TemplateResult | string {
+  if (!Object.hasOwn(custom, name)) return TEMPLATES[name]!(input);
+  try {
+    return renderCustom(custom[name]!, input);
+  } catch (thrown) {
+    return `injection template ${name}: ${messageOf(thrown)}`;
+  }
 }
 
 function selectTemplates(annotations: Readonly<Record<string, string>>, context: InjectionContext): string[] {

@@ -29,9 +29,15 @@ function mergeValue(key: string, base: Json | undefined, patch: Json): Json {
   const keyOf = (item: Json): Json | undefined => (isObject(item) ? item[mergeKey] : undefined);
   const merged = patch.map((item: Json) => {
     const existing = base.find((other: Json) => keyOf(other) === keyOf(item));
-    return isObject(item) && isObject(existing) ? mergeStrategic(existing, item) : dropNulls(item);
+    if (!isObject(item) || !isObject(existing)) return dropNulls(item);
+    // A volume has one source: a new one replaces the old.
+    return mergeStrategic(key === 'volumes' && Object.keys(item).length > 1 ? pick(existing, Object.keys(item)) : existing, item);
   });
   return [...merged, ...base.filter((item: Json) => !patch.some((other: Json) => keyOf(other) === keyOf(item)))];
+}
+
+function pick(object: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => keys.includes(key)));
 }
 
 /** A copy without undefined and null members: what a YAML template with empty values means. */
