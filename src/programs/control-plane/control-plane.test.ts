@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from '../../admission/webhook-configuration.ts';
 import { Backoff } from '../../base/backoff.ts';
+import { createSelfSignedCa } from '../../identity/ca.ts';
 import { parseCertificate } from '../../identity/certificate.ts';
 import { createKeyAndCsr } from '../../identity/csr.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
@@ -188,6 +189,23 @@ describe('control plane over an API server', () => {
   it('takes mesh settings while it runs', async () => {
     await kube.mergePatch(CONFIG_MAP, 'istio', 'istio-system', { data: { mesh: stringify({ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }) } });
     await until(async () => ((await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/mesh`)).json()) as { outboundPolicy: string }).outboundPolicy === 'REGISTRY_ONLY', 'the setting');
+  });
+
+  it('takes over a plugged-in CA and refuses a broken one', async () => {
+    const material = createSelfSignedCa({ organization: 'corp', nowMs: Date.now() });
+    const encode = (text: string) => Buffer.from(text).toString('base64');
+    const data = { 'ca-cert.pem': encode(material.caCertPem), 'ca-key.pem': encode(createKeyAndCsr({ uri: 'x' }).privateKeyPem), 'root-cert.pem': encode(material.rootCertPem), 'cert-chain.pem': '' };
+    await kube.create(SECRET, object({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'cacerts', namespace: 'istio-system' }, data }));
+    const before = await rootPem();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await rootPem()).toBe(before);
+    await kube.mergePatch(SECRET, 'cacerts', 'istio-system', { data: { 'ca-key.pem': encode(material.caKeyPem) } });
+    await until(async () => (await rootPem()) === material.rootCertPem, 'the new root');
+    const chain = await until(async () => requestCertificate({ ...(await secureTarget()), csrPem: createKeyAndCsr({ uri: 'x' }).csrPem }).catch(() => undefined), 'a certificate of the new CA');
+    expect(parseCertificate(chain[0]!).issuer).toBe('O=corp');
+    type Configuration = KubeObject & { webhooks: { clientConfig: { caBundle: string } }[] };
+    await until(async () => (await kube.get<Configuration>(MUTATING_WEBHOOK_CONFIGURATION, 'istio-sidecar-injector'))!.webhooks.every((webhook) => webhook.clientConfig.caBundle === encode(material.rootCertPem)), 'the bundles');
+    await kube.create(POD, object({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'after', namespace: 'default' }, spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'app' }] } }));
   });
 
   it('counts under Istio\'s names and says its version', async () => {

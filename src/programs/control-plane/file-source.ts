@@ -41,6 +41,7 @@ export function createFileSource(directory: string, signal: AbortSignal): Object
     objects: () => known.values(),
     slicesOf: (namespace, service) =>
       [...known.values()].filter((object) => object.kind === 'EndpointSlice' && (object.metadata.namespace ?? 'default') === namespace && object.metadata.labels?.['kubernetes.io/service-name'] === service),
+    namespaces: () => new Map([...known.values()].filter((object) => object.kind === 'Namespace').map((object) => [object.metadata.name, object])),
     meshConfigText: () => [...known.values()].filter((object) => object.kind === 'ConfigMap' && object.metadata.name === 'istio').map((object) => (object as { data?: Record<string, string> }).data?.['mesh'])[0],
     onChange: (listener) => void listeners.push(listener),
   };

@@ -7,7 +7,8 @@ import type { InjectionContext, InjectionMeshConfig, InjectionValues } from '../
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
 import type { KubeObject } from '../../objects/meta.ts';
-import { CONFIG_MAP, NAMESPACE } from '../../objects/resource-types.ts';
+import { CONFIG_MAP } from '../../objects/resource-types.ts';
+import type { ObjectSource } from './object-source.ts';
 
 const log = createLogger('injector');
 
@@ -16,7 +17,7 @@ export interface InjectionSourceOptions {
   readonly systemNamespace: string;
   readonly revision: string;
   readonly version: string;
-  readonly meshConfigText: () => string | undefined;
+  readonly source: ObjectSource;
   readonly signal: AbortSignal;
 }
 
@@ -24,16 +25,15 @@ type ConfigMap = KubeObject & { readonly data?: Readonly<Record<string, string>>
 
 /** Resolves, once the first values are read, to a function that gives the context for a namespace. */
 export async function injectionSource(options: InjectionSourceOptions): Promise<(namespace: string) => InjectionContext> {
-  const { client, signal, revision } = options;
+  const { client, signal, revision, source } = options;
   const name = revision === '' ? 'istio-sidecar-injector' : `istio-sidecar-injector-${revision}`;
   const maps = createInformer<ConfigMap>(client, CONFIG_MAP, { signal, namespace: options.systemNamespace, fieldSelector: `metadata.name=${name}` });
-  const namespaces = createInformer<KubeObject>(client, NAMESPACE, { signal });
   const values = latest(() => maps.items().get(`${options.systemNamespace}/${name}`)?.data?.['values'], (text) => merge(defaultInjectionValues(options.version), JSON.parse(text)) as InjectionValues, defaultInjectionValues(options.version));
-  const meshConfig = latest(options.meshConfigText, (text) => (parse(text) ?? {}) as InjectionMeshConfig, {});
-  await Promise.all([maps.synced, namespaces.synced]);
+  const meshConfig = latest(() => source.meshConfigText(), (text) => (parse(text) ?? {}) as InjectionMeshConfig, {});
+  await maps.synced;
   return (namespace) => ({
     values: values(), meshConfig: meshConfig(), ...(revision !== '' && { revision }),
-    namespaceAnnotations: namespaces.items().get(namespace)?.metadata.annotations ?? {},
+    namespaceAnnotations: source.namespaces().get(namespace)?.metadata.annotations ?? {},
   });
 }
 

@@ -39,12 +39,14 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
       if (event.type !== 'updated' || !meansTheSame(event.old, event.object)) tell({ type: event.type, object: event.object });
     });
   const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
+  const namespaces = informers[WATCHED.indexOf(NAMESPACE)]!;
   return {
     synced: allSynced(new Map([...informers.map((informer, index) => [WATCHED[index]!, informer] as const), [CONFIG_MAP, mesh]])),
     *objects() {
       for (const informer of informers) yield* informer.items().values();
     },
     slicesOf: (namespace, service) => [...slices.items().values()].filter((slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service),
+    namespaces: () => namespaces.items(),
     meshConfigText() {
       const map = mesh.items().get(`${options.systemNamespace}/${options.meshConfigMap}`) as (KubeObject & { readonly data?: Readonly<Record<string, string>> }) | undefined;
       return map?.data?.['mesh'];

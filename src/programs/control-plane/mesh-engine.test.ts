@@ -20,7 +20,7 @@ function engine(initial: readonly KubeObject[]) {
   const listeners: ((change: ObjectChange) => void)[] = [];
   let mesh: string | undefined;
   const source: ObjectSource = {
-    synced: Promise.resolve(), objects: () => objects.values(), meshConfigText: () => mesh, onChange: (listener) => void listeners.push(listener),
+    synced: Promise.resolve(), objects: () => objects.values(), namespaces: () => new Map(), meshConfigText: () => mesh, onChange: (listener) => void listeners.push(listener),
     slicesOf: () => [...objects.values()].filter((one) => one.kind === 'EndpointSlice'),
   };
   const clock = new VirtualClock(Date.parse('2026-01-01T00:00:00Z'));

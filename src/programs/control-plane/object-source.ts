@@ -14,7 +14,10 @@ export interface ObjectSource {
   objects(): Iterable<KubeObject>;
   /** EndpointSlices of one Kubernetes service. */
   slicesOf(namespace: string, service: string): readonly KubeObject[];
+  /** Namespaces by name. */
+  namespaces(): ReadonlyMap<string, KubeObject>;
   /** Text of the `mesh` key of the mesh ConfigMap; undefined when there is none. */
   meshConfigText(): string | undefined;
+  /** Calls back on every change from now on; what is known already is not replayed. */
   onChange(listener: (change: ObjectChange) => void): void;
 }

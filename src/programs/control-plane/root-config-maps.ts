@@ -4,7 +4,8 @@ import { createLogger } from '../../base/log.ts';
 import { ApiError, type KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
 import type { KubeObject } from '../../objects/meta.ts';
-import { CONFIG_MAP, NAMESPACE } from '../../objects/resource-types.ts';
+import { CONFIG_MAP } from '../../objects/resource-types.ts';
+import type { ObjectSource } from './object-source.ts';
 
 const log = createLogger('namespaces');
 
@@ -19,30 +20,34 @@ interface ConfigMap extends KubeObject {
 
 export interface RootConfigMapsOptions {
   readonly client: KubeClient;
+  readonly source: ObjectSource;
   readonly rootCertPem: () => string;
   readonly signal: AbortSignal;
 }
 
 /** Starts; the returned function writes all maps again after the root changed. */
-export function maintainRootConfigMaps({ client, rootCertPem, signal }: RootConfigMapsOptions): () => void {
-  const namespaces = createInformer<KubeObject>(client, NAMESPACE, { signal });
+export function maintainRootConfigMaps({ client, source, rootCertPem, signal }: RootConfigMapsOptions): () => void {
   const maps = createInformer<ConfigMap>(client, CONFIG_MAP, { signal, fieldSelector: `metadata.name=${NAME}` });
   const write = (namespace: string) => {
     if (IGNORED.has(namespace) || signal.aborted) return;
     put(client, namespace, rootCertPem()).catch((error: unknown) => log.warn('the root certificate could not be written', { namespace, error: messageOf(error) }));
   };
   const ensure = (namespace: string) => {
-    const object = namespaces.items().get(namespace);
+    const object = source.namespaces().get(namespace);
     if (!object || object.metadata.deletionTimestamp) return;
     if (maps.items().get(`${namespace}/${NAME}`)?.data?.[KEY] !== rootCertPem()) write(namespace);
   };
-  namespaces.onEvent((event) => {
-    if (event.type === 'added') ensure(event.object.metadata.name);
-  });
-  maps.onEvent((event) => ensure(event.object.metadata.namespace ?? ''));
-  return () => {
-    for (const namespace of namespaces.items().keys()) ensure(namespace);
+  const ensureAll = () => {
+    for (const namespace of source.namespaces().keys()) ensure(namespace);
   };
+  source.onChange(({ type, object }) => {
+    if (type === 'added' && object.kind === 'Namespace') ensure(object.metadata.name);
+  });
+  void maps.synced.then(() => {
+    maps.onEvent((event) => ensure(event.object.metadata.namespace ?? ''));
+    ensureAll();
+  });
+  return ensureAll;
 }
 
 async function put(client: KubeClient, namespace: string, root: string): Promise<void> {

@@ -145,9 +145,9 @@ interface ClusterDuties {
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
 async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }: ClusterDuties): Promise<Server | undefined> {
   const rootCertPem = () => certificates.authority.rootCertPem;
-  rotations.push(maintainRootConfigMaps({ client, rootCertPem, signal }));
+  rotations.push(maintainRootConfigMaps({ client, source, rootCertPem, signal }));
   if (options.webhookAddress === undefined) return undefined;
-  const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, meshConfigText: () => source.meshConfigText(), signal });
+  const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
     onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
