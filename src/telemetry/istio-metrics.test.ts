@@ -62,6 +62,15 @@ describe('series', () => {
     expect([...registry.counter('istio_response_messages_total', '').handles()].map((h) => h.value)).toEqual([5]);
   });
 
+  it('keeps hostile Host headers and statuses from making series without end', () => {
+    const registry = createRegistry();
+    const metrics = new IstioMetrics({ registry, ...options, maxLabelSets: 3 });
+    for (let i = 0; i < 50; i++) metrics.request(record({ destinationService: undefined, authority: `h${i}`, peer: peer(`p${i}`) }));
+    metrics.request(record({ grpc: true, grpcStatus: 'h' }));
+    expect(registry.counter('istio_requests_total', '').size).toBe(5);
+    expect([...registry.counter('istio_requests_total', '').handles()].map(({ labels, value }) => [labels['destination_service'], labels['request_protocol'], labels['grpc_response_status'], value]).slice(2)).toEqual([['h2', 'http', '', 1], ['unknown', 'http', '', 47], ['unknown', 'grpc', '', 1]]);
+  });
+
   it('follows a TCP connection', () => {
     const registry = createRegistry();
     const metrics = new IstioMetrics({ registry, ...options });

@@ -13,6 +13,11 @@ export interface IstioMetricsOptions {
   readonly disableHostHeaderFallback: boolean;
   /** `reporter` of inbound traffic: `destination`, or `waypoint`. */
   readonly inboundReporter?: 'destination' | 'waypoint';
+  /**
+   * Label sets kept apart; further ones are counted with an unknown peer and service. Host headers and peer metadata come from the network, so
+   * without a bound anybody could fill the memory. Default 10 000.
+   */
+  readonly maxLabelSets?: number;
 }
 
 interface HttpHandles {
@@ -32,13 +37,15 @@ interface TcpHandles {
   readonly closed: CounterHandle;
 }
 
-/** Beyond this many label sets the handle cache starts anew; the series themselves stay. */
+/** Beyond this many keys the handle cache starts anew; the series themselves stay. */
 const MAX_CACHED = 10_000;
 
 /** Counts what one proxy reports. @see https://istio.io/latest/docs/reference/config/metrics/ */
 export class IstioMetrics {
   private readonly http = new Map<string, HttpHandles>();
   private readonly tcp = new Map<string, TcpHandles>();
+  private readonly keys = new RecordKeys();
+  private readonly labelSets = new Set<string>();
 
   constructor(private readonly options: IstioMetricsOptions) {}
 
@@ -77,12 +84,28 @@ export class IstioMetrics {
     handles.responseMessages.inc(record.responseMessages ?? 0);
   }
 
+  private labelsOf(record: TrafficRecord): Labels {
+    const labels = istioLabels(record, this.options);
+    const key = Object.values(labels).join('\u0000');
+    if (this.labelSets.has(key)) return labels;
+    if (this.labelSets.size >= (this.options.maxLabelSets ?? 10_000)) return istioLabels({ ...record, peer: undefined, destinationService: undefined, authority: '' }, this.options);
+    this.labelSets.add(key);
+    return labels;
+  }
+
+  private bound(): void {
+    if (this.http.size + this.tcp.size < MAX_CACHED) return;
+    this.http.clear();
+    this.tcp.clear();
+    this.keys.clear();
+  }
+
   private httpHandles(record: TrafficRecord): HttpHandles {
-    const key = keyOf(record);
+    const key = this.keys.of(record);
     const known = this.http.get(key);
     if (known) return known;
     const { registry } = this.options;
-    const labels = istioLabels(record, this.options);
+    const labels = this.labelsOf(record);
     const handles: HttpHandles = {
       requests: registry.counter('istio_requests_total', '').labels(labels),
       duration: registry.histogram('istio_request_duration_milliseconds', '', ISTIO_BUCKETS).labels(labels),
@@ -92,17 +115,17 @@ export class IstioMetrics {
       responseMessages: undefined,
       labels,
     };
-    if (this.http.size >= MAX_CACHED) this.http.clear();
+    this.bound();
     this.http.set(key, handles);
     return handles;
   }
 
   private tcpHandles(record: TrafficRecord): TcpHandles {
-    const key = keyOf(record);
+    const key = this.keys.of(record);
     const known = this.tcp.get(key);
     if (known) return known;
     const { registry } = this.options;
-    const labels = istioLabels(record, this.options);
+    const labels = this.labelsOf(record);
     const handle = (name: string): CounterHandle => registry.counter(name, '').labels(labels);
     const handles: TcpHandles = {
       sent: handle('istio_tcp_sent_bytes_total'),
@@ -110,18 +133,48 @@ export class IstioMetrics {
       opened: handle('istio_tcp_connections_opened_total'),
       closed: handle('istio_tcp_connections_closed_total'),
     };
-    if (this.tcp.size >= MAX_CACHED) this.tcp.clear();
+    this.bound();
     this.tcp.set(key, handles);
     return handles;
   }
 }
 
-/** Everything the labels depend on. Peers are compared by value: their objects come and go with connections. */
-function keyOf(record: TrafficRecord): string {
-  const { peer, destinationService: service } = record;
-  const peerKey = peer ? `${peer.workload}|${peer.namespace}|${peer.app}|${peer.version}|${peer.canonicalService}|${peer.canonicalRevision}|${peer.cluster}` : '';
-  const flags = record.responseFlags.length > 0 ? record.responseFlags.join(',') : '';
-  return `${record.direction}|${record.protocol === 'tcp' ? 't' : record.grpc ? 'g' : 'h'}|${record.responseCode}|${record.grpcStatus}|${flags}|${record.upstreamCluster}|${record.routeName}|${service?.host ?? record.authority}|${record.peerPrincipal}|${record.localPrincipal}|${peerKey}`;
+/**
+ * Short keys for everything the labels depend on. Long strings become numbers once: hashing a joined text of 200 characters for every request costs
+ * three times the counting itself.
+ */
+class RecordKeys {
+  private readonly ids = new Map<string, number>();
+  private readonly peers = new WeakMap<PeerMetadata, number>();
+
+  of(record: TrafficRecord): string {
+    const { peer, destinationService: service } = record;
+    const kind = record.protocol === 'tcp' ? 't' : record.grpc ? `g${record.grpcStatus}` : 'h';
+    const flags = record.responseFlags.length > 0 ? record.responseFlags.join(',') : '';
+    return `${record.direction[0]}${kind}|${record.responseCode}|${flags}|${peer ? this.peer(peer) : ''}|${this.id(record.upstreamCluster)}|${this.id(record.routeName)}|${this.id(service?.host ?? record.authority)}|${this.id(record.peerPrincipal)}|${this.id(record.localPrincipal)}`;
+  }
+
+  clear(): void {
+    this.ids.clear();
+  }
+
+  private id(text: string): number {
+    let id = this.ids.get(text);
+    if (id === undefined) this.ids.set(text, (id = this.next++));
+    return id;
+  }
+
+  /** Never used twice, so that a key made before {@link clear} cannot mean something else after it. */
+  private next = 0;
+
+  /** By identity where the object is known, else by value: peers come and go with connections. */
+  private peer(peer: PeerMetadata): number {
+    const known = this.peers.get(peer);
+    if (known !== undefined) return known;
+    const id = this.id(`\u0000${peer.workload}|${peer.namespace}|${peer.app}|${peer.version}|${peer.canonicalService}|${peer.canonicalRevision}|${peer.cluster}`);
+    this.peers.set(peer, id);
+    return id;
+  }
 }
 
 const UNKNOWN = 'unknown';
@@ -163,7 +216,7 @@ export function istioLabels(record: TrafficRecord, options: Omit<IstioMetricsOpt
     destination_cluster: destination.cluster,
     request_protocol: record.protocol === 'tcp' ? 'tcp' : record.grpc ? 'grpc' : 'http',
     response_code: String(record.responseCode),
-    grpc_response_status: record.grpc ? record.grpcStatus : '',
+    grpc_response_status: record.grpc && /^\d{1,2}$/.test(record.grpcStatus) ? record.grpcStatus : '',
     response_flags: record.responseFlags.length > 0 ? record.responseFlags.join(',') : '-',
     connection_security_policy: !inbound ? UNKNOWN : record.peerPrincipal && record.localPrincipal ? 'mutual_tls' : 'none',
   };

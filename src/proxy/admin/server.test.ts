@@ -12,6 +12,7 @@ import { ConfigManager } from '../config/manager.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import { ProxyStats } from '../stats.ts';
 import { Admin } from './server.ts';
+import { inclusionOf, isIncluded } from './stats-inclusion.ts';
 
 const T = 'type.googleapis.com/';
 const node: ProxyNode = { id: 'sidecar~10.0.0.1~a.b~b.svc.cluster.local', cluster: 'a.b', type: 'sidecar', metadata: { NAME: 'a' }, workload: { workload: 'a', namespace: 'b', app: 'a', version: 'v1', canonicalService: 'a', canonicalRevision: 'v1', cluster: 'K' } };
@@ -94,6 +95,15 @@ describe('admin', () => {
     expect((await get('/stats?usedonly&filter=upstream_rq')).body).toBe('');
     expect((await get('/stats?filter=(')).status).toBe(400);
   });
+
+  it.each<[string, Record<string, unknown>, string, boolean]>([
+    ['nothing asked', {}, 'cluster.a.upstream_rq_pending_overflow', false],
+    ['Istio’s prefix', {}, 'cluster.xds-grpc.upstream_rq_total', true],
+    ['annotation', { ANNOTATIONS: { 'sidecar.istio.io/statsInclusionPrefixes': 'cluster.a, cluster.b' } }, 'cluster.a.upstream_rq_pending_overflow', true],
+    ['proxy config suffix', { PROXY_CONFIG: { proxyStatsMatcher: { inclusionSuffixes: ['pending_overflow'] } } }, 'cluster.a.upstream_rq_pending_overflow', true],
+    ['proxy config regex', { PROXY_CONFIG: { proxyStatsMatcher: { inclusionRegexps: ['.*circuit_breakers.*', '('] } } }, 'cluster.a.circuit_breakers.default.cx_open', true],
+    ['a regex is whole', { PROXY_CONFIG: { proxyStatsMatcher: { inclusionRegexps: ['circuit_breakers'] } } }, 'cluster.a.circuit_breakers.default.cx_open', false],
+  ])('includes by metadata: %s', (_, metadata, name, expected) => expect(isIncluded(name, inclusionOf(metadata))).toBe(expected));
 
   it('changes state only by POST', async () => {
     const { asked, get, manager } = start();

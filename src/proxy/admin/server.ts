@@ -13,7 +13,8 @@ import type { ProxyStats } from '../stats.ts';
 import { clustersJson, clustersText } from './clusters-page.ts';
 import { configDump } from './config-dump.ts';
 import { certificates, firstExpiryDays, listenersJson, listenersText, memory, nodeJson, serverInfo, type ServerState } from './info-pages.ts';
-import { isIncluded, ISTIO_INCLUSION, listStats, type Stat, type StatsInclusion } from './stat-list.ts';
+import { listStats, type Stat } from './stat-list.ts';
+import { inclusionOf, isIncluded, type StatsInclusion } from './stats-inclusion.ts';
 import { selectStats, statsJson, statsPrometheus, statsText } from './stats-page.ts';
 
 export interface AdminOptions {
@@ -31,7 +32,7 @@ export interface AdminOptions {
   readonly quit: () => void;
   /** Bootstrap for the dump; default holds the node alone. */
   readonly bootstrap?: Readonly<Record<string, unknown>>;
-  /** What the Prometheus page shows of Envoy's stats. Default Istio's. */
+  /** What the Prometheus page shows of Envoy's stats. Default Istio's list with what the node's metadata adds. */
   readonly inclusion?: StatsInclusion;
   readonly clock?: Clock;
 }
@@ -57,12 +58,15 @@ export class Admin {
   private failed = false;
   private draining = false;
   private logLevel: LogLevel = 'info';
+  private readonly inclusion: StatsInclusion;
   private readonly routes: ReadonlyMap<string, Route>;
 
   constructor(private readonly options: AdminOptions) {
     this.clock = options.clock ?? systemClock;
     this.startedMs = this.clock.now();
+    this.inclusion = options.inclusion ?? inclusionOf(options.node.metadata);
     this.routes = new Map(Object.entries(this.table()));
+    options.registry.gauge('istio_build', '').labels({ component: 'proxy', tag: options.version }).set(1);
   }
 
   get state(): ServerState {
@@ -79,8 +83,7 @@ export class Admin {
 
   /** The page of 15090: the included stats and Istio's metrics. */
   prometheus(): string {
-    const { registry, inclusion = ISTIO_INCLUSION } = this.options;
-    return statsPrometheus(this.list().filter(({ name }) => isIncluded(name, inclusion)), registry);
+    return statsPrometheus(this.list().filter(({ name }) => isIncluded(name, this.inclusion)), this.options.registry);
   }
 
   /** One request as `GET /path?query`; what `pilot-agent request` needs in process. */
@@ -156,9 +159,8 @@ export class Admin {
     const stats = selectStats(this.list(), { filter: query.get('filter') ?? undefined, invert: query.has('invert_filter'), usedOnly: query.has('usedonly'), type: query.get('type') ?? 'All' });
     if (format === 'json') return { type: 'json', body: statsJson(stats) };
     if (format !== 'prometheus') return { body: statsText(stats) };
-    const { registry, inclusion = ISTIO_INCLUSION } = this.options;
     // A filter asks for more than what is scraped by default.
-    return { type: 'prometheus', body: statsPrometheus(query.has('filter') ? stats : stats.filter(({ name }) => isIncluded(name, inclusion)), registry) };
+    return { type: 'prometheus', body: statsPrometheus(query.has('filter') ? stats : stats.filter(({ name }) => isIncluded(name, this.inclusion)), this.options.registry) };
   }
 
   private async dump(query: URLSearchParams): Promise<Page> {

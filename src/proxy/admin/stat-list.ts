@@ -104,24 +104,3 @@ function serverStats({ server }: StatSources, push: Push): void {
 function metricTail(name: string): string {
   return name.replace(/[^A-Za-z0-9_]/g, '_');
 }
-
-/**
- * What Istio tells Envoy to keep when nobody asks for more: `proxyStatsMatcher` adds to it.
- * @see https://istio.io/latest/docs/ops/configuration/telemetry/envoy-stats/
- */
-export interface StatsInclusion {
-  readonly prefixes: readonly string[];
-  readonly suffixes: readonly string[];
-  readonly regexps: readonly RegExp[];
-}
-
-export const ISTIO_INCLUSION: StatsInclusion = {
-  prefixes: ['cluster_manager', 'listener_manager', 'server', 'cluster.xds-grpc', 'wasm', 'control_plane'],
-  suffixes: ['rbac.allowed', 'rbac.denied', 'shadow_allowed', 'shadow_denied', 'downstream_cx_active'],
-  regexps: [/vhost\..*\.route\..*/],
-};
-
-/** True when the inclusion names the stat. */
-export function isIncluded(name: string, inclusion: StatsInclusion): boolean {
-  return inclusion.prefixes.some((prefix) => name.startsWith(prefix)) || inclusion.suffixes.some((suffix) => name.endsWith(suffix)) || inclusion.regexps.some((regexp) => regexp.test(name));
-}
