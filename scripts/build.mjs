@@ -1,6 +1,6 @@
 // Builds everything a user runs: protobuf code, then one bundled file per program in src/programs and per sample service. `--protos` stops after the first.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, writeFileSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, symlinkSync, writeFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
@@ -30,4 +30,8 @@ if (existsSync(bin)) {
   const text = readFileSync(bin, 'utf8');
   if (!text.startsWith('#!')) writeFileSync(bin, `#!/usr/bin/env node\n${text}`);
   chmodSync(bin, 0o755);
+  // `npx meltemi` in a clone: npm links the programs of dependencies, not the package's own.
+  const link = join(root, 'node_modules/.bin/meltemi');
+  rmSync(link, { force: true });
+  symlinkSync('../../dist/meltemi.js', link);
 }

@@ -1,6 +1,6 @@
 /** `up`: the mesh on this machine, with one command. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import type { DataPlane } from '../../local/cluster-config.ts';
@@ -11,6 +11,7 @@ import { LockedError, takeLock } from '../../local/launcher/lock.ts';
 import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
 import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
+import { samplesDirectory } from '../mesh-install.ts';
 import { Progress } from '../output.ts';
 import { findEnvoy, UP_STEPS, type UpFlags } from '../up-steps.ts';
 
@@ -199,8 +200,15 @@ function printSummary(runtime: RuntimeInfo, flags: Flags): void {
   out();
   out('Next:');
   out(`  export KUBECONFIG=${runtime.kubeconfig}`);
+  const networking = join(relative(process.cwd(), samplesDirectory()) || '.', 'bookinfo/networking');
+  const program = programName();
   const next = flags.deploy === 'bookinfo'
-    ? ['kubectl get pods', 'kubectl apply -f samples/bookinfo/networking/destination-rule-all.yaml -f samples/bookinfo/networking/virtual-service-all-v1.yaml', 'meltemi load --duration 10s']
-    : ['kubectl label namespace default istio-injection=enabled', 'meltemi up --deploy bookinfo', 'meltemi status'];
+    ? ['kubectl get pods', `kubectl apply -f ${networking}/destination-rule-all.yaml -f ${networking}/virtual-service-all-v1.yaml`, `${program} load --duration 10s`]
+    : ['kubectl label namespace default istio-injection=enabled', `${program} up --deploy bookinfo`, `${program} status`];
   for (const command of next) out(`  ${command}`);
+}
+
+/** How the user can call this program again: by its name when it is installed, through npx in a clone. */
+function programName(): string {
+  return basename(process.argv[1] ?? '') === 'meltemi' && process.env['npm_command'] === undefined ? 'meltemi' : 'npx meltemi';
 }
