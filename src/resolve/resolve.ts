@@ -75,6 +75,7 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
     else slices.set(owner, [slice]);
   }
   const services = new Map<string, Service>();
+  const claims = new Map<string, number>();
   for (const service of each('/Service', (object) => resolveKubernetesService(context, object))) {
     services.set(service.key, service);
     endpoints.set(service.key, resolveSlices(service, slices.get(`${service.namespace}/${service.name}`) ?? [], workloads));
@@ -83,6 +84,7 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
     for (const service of entry.services) {
       const own = entry.endpoints.get(service.key) ?? [];
       const known = services.get(service.key);
+      claims.set(service.key, (claims.get(service.key) ?? 0) + 1);
       // One service per host and namespace: a second entry adds ports, addresses and endpoints; over a Kubernetes service it only adds SANs.
       services.set(service.key, known ? mergeServices(known, service) : service);
       if (known?.registry !== 'Kubernetes') endpoints.set(service.key, [...(endpoints.get(service.key) ?? []), ...own]);
@@ -90,7 +92,7 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
   const byHostname = new Set([...services.values()].map((service) => service.hostname));
   for (const service of services.values())
     if (service.resolution === 'alias') settleAlias(service, byHostname.has(service.aliasOf ?? '') ? [...services.values()].find((other) => other.hostname === service.aliasOf) : undefined, services, endpoints);
-  return { services: oldestFirst(allocateAddresses([...services.values()])), endpoints };
+  return { services: allocateAddresses(oldestFirst([...services.values()]), claims), endpoints };
 }
 
 /** An ExternalName inside the mesh takes the ports of what it names; one that leads outside is found by DNS. */
