@@ -28,8 +28,8 @@ export function isIncluded(name: string, inclusion: StatsInclusion): boolean {
  * A regex that RE2 refuses adds nothing.
  */
 export function inclusionOf(metadata: Readonly<Record<string, unknown>>): StatsInclusion {
-  const matcher = objectAt(objectAt(metadata, 'PROXY_CONFIG'), 'proxyStatsMatcher');
-  const annotations = objectAt(metadata, 'ANNOTATIONS');
+  const matcher = own(own(metadata, 'PROXY_CONFIG'), 'proxyStatsMatcher');
+  const annotations = own(metadata, 'ANNOTATIONS');
   const added = (annotation: string, field: string): readonly string[] => {
     const list = own(annotations, `sidecar.istio.io/statsInclusion${annotation}`);
     if (typeof list === 'string') return list.split(',').map((one) => one.trim()).filter(Boolean);
@@ -50,10 +50,6 @@ function compile(pattern: string): readonly ((name: string) => boolean)[] {
   } catch {
     return [];
   }
-}
-
-function objectAt(value: unknown, key: string): unknown {
-  return own(value, key);
 }
 
 function own(value: unknown, key: string): unknown {
