@@ -6,6 +6,7 @@ import type { IstioMetrics } from '../../telemetry/istio-metrics.ts';
 import type { FinishedSpan } from '../../telemetry/tracing/span.ts';
 import type { HttpFilterFactory } from '../filters/http-filter.ts';
 import type { RouteTable } from '../route/route-table.ts';
+import type { ChainMemory } from './chain-memory.ts';
 import type { ProxyNode } from './runtime.ts';
 
 export interface CompileContext {
@@ -21,6 +22,8 @@ export interface CompileContext {
   readonly istioMetrics: (options: { readonly disableHostHeaderFallback: boolean }) => IstioMetrics;
   /** Current table of an RDS name; asking subscribes to it. */
   readonly routes: (name: string) => () => RouteTable | undefined;
+  /** Chains of the listener's former version, kept when their bytes are the same. Undefined: every chain is compiled. */
+  readonly memory?: ChainMemory;
   /** Where finished spans of a collector cluster go. */
   readonly spans: (collector: { readonly cluster: string; readonly path: string; readonly hostname: string }) => (span: FinishedSpan) => void;
 }

@@ -28,7 +28,7 @@ export function compileListener(listener: Listener, context: CompileContext): Li
   if (listener.listenerSpecifier.case) throw new Error('internal listeners are not supported');
   const { ip, port } = within('address', () => compileAddress(listener.address));
   const direction = directionOf(listener, context);
-  const filterChains = eachWithin('filter_chains', listener.filterChains, (chain) => compileChain(chain, direction, context));
+  const filterChains = eachWithin('filter_chains', listener.filterChains, (chain) => rememberedChain(chain, direction, context));
   refuseEqualMatches(filterChains);
   const filters = compileListenerFilters(listener.listenerFilters);
   return {
@@ -48,7 +48,7 @@ export function compileListener(listener: Listener, context: CompileContext): Li
     listenerFiltersTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
     continueOnListenerFiltersTimeout: listener.continueOnListenerFiltersTimeout,
     filterChains,
-    defaultFilterChain: listener.defaultFilterChain && within('default_filter_chain', () => compileChain(listener.defaultFilterChain!, direction, context)),
+    defaultFilterChain: listener.defaultFilterChain && within('default_filter_chain', () => rememberedChain(listener.defaultFilterChain!, direction, context)),
     record: compileAccessLoggers(listener.accessLog, context),
   };
 }
@@ -57,6 +57,11 @@ export function compileListener(listener: Listener, context: CompileContext): Li
 function directionOf(listener: Listener, context: CompileContext): TrafficRecord['direction'] {
   if (context.node.type === 'router') return 'gateway';
   return listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
+}
+
+function rememberedChain(chain: FilterChain, direction: TrafficRecord['direction'], context: CompileContext): FilterChainRuntime {
+  if (context.memory === undefined) return compileChain(chain, direction, context);
+  return context.memory.reuse(chain, context.routes, (noteRoute) => compileChain(chain, direction, { ...context, routes: (name) => (noteRoute(name), context.routes(name)) }));
 }
 
 function compileChain(chain: FilterChain, direction: TrafficRecord['direction'], context: CompileContext): FilterChainRuntime {

@@ -8,6 +8,7 @@ import type { RouteConfiguration } from '../../xds/gen/envoy/config/route/v3/rou
 import { compileRouteConfiguration } from '../route/compile.ts';
 import type { RouteTable } from '../route/route-table.ts';
 import type { ProxyStats } from '../stats.ts';
+import { ChainMemory } from './chain-memory.ts';
 import { filterConfigParser, type CompileContext } from './compile-context.ts';
 import { compileListener } from './compile-listener.ts';
 import { ResourceStore } from './resource-store.ts';
@@ -26,6 +27,7 @@ export interface ListenerManagerOptions extends Omit<CompileContext, 'routes'> {
 interface Entry {
   readonly runtime: ListenerRuntime;
   readonly routeNames: ReadonlySet<string>;
+  readonly memory: ChainMemory;
 }
 
 const log = createLogger('lds');
@@ -112,15 +114,18 @@ export class ListenerManager {
 
   private apply(resource: EncodedResource): void {
     const routeNames = new Set<string>();
+    const memory = new ChainMemory(this.active.get(resource.name)?.memory);
     const runtime = compileListener(decodeResource({ typeUrl: TYPE_URL.listener, value: resource.value }) as Listener, {
       ...this.options,
+      memory,
       routes: (name) => {
         routeNames.add(name);
         return () => this.tables.get(name);
       },
     });
+    memory.settle();
     this.options.stats.managers[this.active.has(runtime.name) ? 'listener_manager.listener_modified' : 'listener_manager.listener_added']!++;
-    const entry = { runtime, routeNames };
+    const entry = { runtime, routeNames, memory };
     this.warming.delete(runtime.name);
     if (this.hasRoutes(entry)) {
       this.active.set(runtime.name, entry);

@@ -80,6 +80,19 @@ describe('ConfigManager', () => {
     expect(manager.snapshot.value.listeners.get('l')).toBe(before);
   });
 
+  it('keeps the chains that did not change when their listener does', () => {
+    const { manager, names, push } = start();
+    const chains = (statPrefix: string): JsonObject => ({ filterChains: [{ name: 'stays', filters: [hcm()] }, { name: 'changes', filterChainMatch: { destinationPort: 7 }, filters: [hcm({ statPrefix })] }] });
+    push(TYPE_URL.listener, [listener('l', hcm(), chains('a'))]);
+    push(TYPE_URL.route, [routes('80', 'c')]);
+    const before = manager.snapshot.value.listeners.get('l')!;
+    push(TYPE_URL.listener, [listener('l', hcm(), chains('b'))]);
+    const after = manager.snapshot.value.listeners.get('l')!;
+    expect(after).not.toBe(before);
+    expect(after.filterChains.map((chain, index) => chain === before.filterChains[index])).toEqual([true, false]);
+    expect([...names.get(TYPE_URL.route)!]).toEqual(['80']);
+  });
+
   it('refuses with the names and reasons, keeps what is good and the last good version', () => {
     const { manager, push } = start();
     push(TYPE_URL.cluster, [cluster('a', { type: 'STATIC', connectTimeout: '1s' })]);

@@ -164,6 +164,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.choice = chooseCluster(action, this.request, proxy.random());
     this.cluster = proxy.clusters().get(this.choice.cluster);
     if (this.cluster !== undefined) this.clusterName = this.cluster.name;
+    if (action.idleTimeoutMs !== undefined) this.timers.routeIdle(action.idleTimeoutMs);
   }
 
   private startSpan(): void {

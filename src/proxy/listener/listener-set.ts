@@ -145,6 +145,11 @@ export class ListenerSet implements ListenerDirectory {
     return this.connections.size;
   }
 
+  /** Connections that are open now, for admin pages and tests. */
+  open(): IterableIterator<IncomingConnection> {
+    return this.connections.values();
+  }
+
   private drainRemoved(before: ReadonlyMap<string, ListenerRuntime>): void {
     const kept = new Set<FilterChainRuntime>();
     for (const listener of this.listeners.values()) for (const chain of chainsOf(listener)) kept.add(chain);

@@ -36,6 +36,8 @@ const httpBackend = (handler: RequestListener): Promise<number> => {
 let clientSecrets: TlsSecret[];
 let serverSecrets: TlsSecret[];
 let strangerSecrets: TlsSecret[];
+let renamedSecrets: TlsSecret[];
+let foreignSecrets: TlsSecret[];
 
 beforeAll(() => {
   const nowMs = Date.now();
@@ -49,6 +51,8 @@ beforeAll(() => {
       { name: 'ROOTCA', kind: 'validation', trustedCaPem: ca.rootCertPem },
     ];
   };
+  renamedSecrets = issue(ca, 'spiffe://cluster.local/ns/default/sa/renamed');
+  foreignSecrets = [{ name: 'ROOTCA', kind: 'validation', trustedCaPem: other.rootCertPem }, issue(other, 'spiffe://cluster.local/ns/default/sa/server')[0]!];
   clientSecrets = issue(ca, 'spiffe://cluster.local/ns/default/sa/client');
   serverSecrets = issue(ca, 'spiffe://cluster.local/ns/default/sa/server');
   strangerSecrets = issue(other, 'spiffe://cluster.local/ns/default/sa/client');
@@ -183,6 +187,27 @@ describe('mTLS between two proxies', () => {
     const server = await inbound(await listen(sink), 'permissive');
     const client = await outbound(server.port('virtualInbound'), { filter: tcpFilter('outbound|80||server') });
     expect(await tcpSay(client.port('l'), 'x'.repeat(30_000_000))).toBe('30000000');
+  });
+
+  it('uses rotated certificates for new connections and keeps open ones', async () => {
+    const app = await httpBackend(appSaysHeaders);
+    const server = await inbound(app, 'strict');
+    const client = await outbound(server.port('virtualInbound'));
+    expect((await get(client.port('l'))).status).toBe(200);
+    const { stats } = client.proxy.config.clusters.get('outbound|80||server')!;
+    // The client's identity changes; the open connection goes on with the old one.
+    client.rotate(renamedSecrets);
+    expect((await get(client.port('l'))).body).toContain('URI=spiffe://cluster.local/ns/default/sa/client');
+    expect(stats.counters.upstream_cx_total).toBe(1);
+    for (const connection of server.connections()) connection.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await get(client.port('l'))).body).toContain('URI=spiffe://cluster.local/ns/default/sa/renamed');
+    // The server's roots and certificate change too: the old client is unknown to it, open connections stay.
+    server.rotate(foreignSecrets);
+    expect((await get(client.port('l'))).status).toBe(200);
+    for (const connection of server.connections()) connection.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await get(client.port('l'))).status).toBe(503);
   });
 
   it('survives garbage on the inbound port', async () => {

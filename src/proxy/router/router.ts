@@ -50,6 +50,7 @@ export class Router implements AttemptOwner {
   private over = false;
   private globalTimer: NodeJS.Timeout | undefined;
   private tryTimer: NodeJS.Timeout | undefined;
+  private durationTimer: NodeJS.Timeout | undefined;
   private backoffTimer: NodeJS.Timeout | undefined;
   private retryPermit: Permit | undefined;
   private readonly timeoutMs: number;
@@ -73,6 +74,7 @@ export class Router implements AttemptOwner {
     prepareRequest(head, entry, action, choice, known);
     if (this.timeoutMs > 0) head.headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(this.timeoutMs)));
     this.request.inject?.(head);
+    if (action.maxStreamDurationMs > 0) this.durationTimer = setTimeout(() => this.onTooLong(), action.maxStreamDurationMs).unref();
     this.mirrors = startMirrors(this.environment, this.request, end);
     if (end) this.completeRequest(undefined);
     this.tryOnce();
@@ -275,6 +277,22 @@ export class Router implements AttemptOwner {
     this.reply({ status: 504, body: 'upstream request timeout', details, flag: 'UT' });
   }
 
+  /** The stream has lived as long as its route allows. */
+  private onTooLong(): void {
+    if (this.over) return;
+    this.request.cluster.stats.counters.upstream_rq_max_duration_reached++;
+    const { attempt } = this;
+    const details = 'upstream_max_stream_duration_reached';
+    if (this.headSent) {
+      this.finish();
+      attempt?.cancel();
+      this.owner.onAbort('UMSDR', details);
+      return;
+    }
+    attempt?.cancel();
+    this.reply({ status: 504, body: 'upstream max stream duration reached', details, flag: 'UMSDR' });
+  }
+
   private reply(reply: LocalReply): void {
     this.finish();
     // Envoy charges its own answers to the cluster like the upstream's.
@@ -287,6 +305,7 @@ export class Router implements AttemptOwner {
     this.over = true;
     clearTimeout(this.globalTimer);
     clearTimeout(this.tryTimer);
+    clearTimeout(this.durationTimer);
     clearTimeout(this.backoffTimer);
     this.retryPermit?.release();
     this.retryPermit = undefined;

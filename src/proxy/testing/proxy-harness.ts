@@ -51,6 +51,10 @@ export function listenerOf(name: string, filterChains: readonly JsonObject[], mo
 
 export interface Harness {
   readonly proxy: Proxy;
+  /** New secrets arrive. */
+  rotate(secrets: readonly TlsSecret[]): void;
+  /** Accepted connections that are open now. */
+  connections(): readonly { destroy(): void }[];
   /** Real port of a listener. */
   port(listener: string): number;
   close(): Promise<void>;
@@ -59,6 +63,7 @@ export interface Harness {
 /** Starts a proxy on the resources. @throws Error when any is refused. */
 export async function startStatic(resources: { readonly clusters: readonly JsonObject[]; readonly listeners: readonly JsonObject[]; readonly secrets?: readonly TlsSecret[]; readonly node?: ProxyNode; readonly random?: () => number }): Promise<Harness> {
   const secrets = new Map((resources.secrets ?? []).map((secret) => [secret.name, secret]));
+  const watchers = new Map<string, (secret: TlsSecret) => void>();
   const proxy = startProxy({
     node: resources.node ?? testNode,
     ads: undefined,
@@ -66,6 +71,7 @@ export async function startStatic(resources: { readonly clusters: readonly JsonO
     secrets: {
       watch(name, onSecret) {
         const secret = secrets.get(name);
+        watchers.set(name, onSecret);
         if (secret !== undefined) onSecret(secret);
         return () => {};
       },
@@ -81,5 +87,6 @@ export async function startStatic(resources: { readonly clusters: readonly JsonO
     if (waited > 300) throw new Error('listeners did not open');
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  return { proxy, port: (listener) => proxy.listeners.boundPort(listener)!, close: () => proxy.close() };
+  const rotate = (rotated: readonly TlsSecret[]): void => rotated.forEach((secret) => watchers.get(secret.name)?.(secret));
+  return { proxy, rotate, connections: () => [...proxy.listeners.open()], port: (listener) => proxy.listeners.boundPort(listener)!, close: () => proxy.close() };
 }
