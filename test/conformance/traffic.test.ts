@@ -1,8 +1,6 @@
 /** The `traffic` corpus: Istio's own expectations of where calls go, asked of our xDS. @see ../shared/conformance/README.md */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseAllDocuments } from 'yaml';
 import { simulate, type SimulatedCall } from '../../src/analysis/simulate.ts';
 import { parseProxyNode } from '../../src/model/proxy-node.ts';
 import { viewOf, type ProxyView } from '../../src/model/view.ts';
@@ -10,8 +8,7 @@ import type { KubeObject } from '../../src/objects/meta.ts';
 import { resolve } from '../../src/resolve/resolve.ts';
 import { routeNamesIn, translateListeners } from '../../src/translate/listeners.ts';
 import { translateRoutes } from '../../src/translate/routes.ts';
-
-const corpus = join(process.env['MELTEMI_CONFORMANCE'] ?? join(import.meta.dirname, '../../../shared/conformance'), 'traffic');
+import { conformanceCases, readYaml } from './corpus.ts';
 
 interface Case {
   readonly name: string;
@@ -29,7 +26,7 @@ const PENDING: ReadonlyMap<string, string> = new Map<string, string>([]);
 
 function readObjects(folder: string, file: string | undefined): KubeObject[] {
   if (!file) return [];
-  return parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => document.toJS() as KubeObject | null).filter((object): object is KubeObject => object !== null);
+  return [...readYaml<KubeObject>(join(folder, file))];
 }
 
 function viewFor(folder: string, spec: Case): ProxyView {
@@ -87,22 +84,14 @@ function judge(folder: string, spec: Case): string[] {
   return problems;
 }
 
-if (!existsSync(corpus)) {
-  const cases = 'all cases of the corpus';
-  console.warn(`SKIPPED: traffic conformance (${cases}): ${corpus} does not exist; set MELTEMI_CONFORMANCE`);
-  describe.skip('traffic conformance', () => it(`skipped: ${corpus} does not exist`, () => {}));
-} else {
-  describe('traffic conformance', () => {
-    const names = readdirSync(corpus).filter((name) => existsSync(join(corpus, name, 'case.json')));
-    it('has cases', () => expect(names.length).toBeGreaterThan(0));
-    for (const name of names) {
-      const folder = join(corpus, name);
-      const spec = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8')) as Case;
-      it(name, () => {
-        const problems = judge(folder, spec);
-        if (PENDING.has(name)) expect(problems, `${name} is listed as pending (${PENDING.get(name)}) but passes: take it off the list`).not.toEqual([]);
-        else expect(problems).toEqual([]);
-      });
-    }
-  });
-}
+const cases = conformanceCases<Case>('traffic');
+
+describe.skipIf(cases.length === 0)('traffic conformance', () => {
+  it('has cases', () => expect(cases.length).toBeGreaterThan(0));
+  for (const { name, directory, data } of cases)
+    it(name, () => {
+      const problems = judge(directory, data);
+      if (PENDING.has(name)) expect(problems, `${name} is listed as pending (${PENDING.get(name)}) but passes: take it off the list`).not.toEqual([]);
+      else expect(problems).toEqual([]);
+    });
+});
