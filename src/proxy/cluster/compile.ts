@@ -45,6 +45,7 @@ const TYPES: Readonly<Record<Discovery, Cluster['type']>> = { [Discovery.STATIC]
  */
 export function compileCluster(cluster: ClusterMessage, nowMs: () => number): ClusterSettings {
   if (cluster.clusterDiscoveryType.case === 'clusterType') throw new Error(`cluster_type ${cluster.clusterDiscoveryType.value.name} is not supported`);
+  if (cluster.healthChecks.length > 0) throw new Error('health_checks are not supported');
   if (cluster.lbSubsetConfig) throw new Error('lb_subset_config is not supported');
   if (cluster.loadBalancingPolicy) throw new Error('load_balancing_policy is not supported, use lb_policy');
   const options = within('typed_extension_protocol_options', () => unpackAny(cluster.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema));
