@@ -1,11 +1,9 @@
 /** What compilers of listeners and routes need of the proxy around them. */
-import { fromBinary } from '@bufbuild/protobuf';
 import type { Clock } from '../../base/clock.ts';
 import type { LogSink } from '../../telemetry/access-log/sink.ts';
 import type { FormatEnvironment } from '../../telemetry/access-log/operators.ts';
 import type { IstioMetrics } from '../../telemetry/istio-metrics.ts';
 import type { FinishedSpan } from '../../telemetry/tracing/span.ts';
-import { FilterConfigSchema, type FilterConfig } from '../../xds/gen/envoy/config/route/v3/route_components_pb.ts';
 import type { HttpFilterFactory } from '../filters/http-filter.ts';
 import type { RouteTable } from '../route/route-table.ts';
 import type { ChainMemory } from './chain-memory.ts';
@@ -40,26 +38,10 @@ export const PASSIVE_HTTP_FILTERS: ReadonlySet<string> = new Set([
 /** Decodes per-route filter configs by type URL; a type that no filter here reads is refused by name. */
 export function filterConfigParser(filters: ReadonlyMap<string, HttpFilterFactory>): (typeUrl: string, bytes: Uint8Array) => unknown {
   const byRouteType = new Map([...filters.values()].flatMap((factory) => (factory.routeTypeUrl ? [[factory.routeTypeUrl, factory] as const] : [])));
-  const parse = (typeUrl: string, bytes: Uint8Array): unknown => {
-    if (typeUrl === FILTER_CONFIG) return unwrap(fromBinary(FilterConfigSchema, bytes), parse);
+  return (typeUrl, bytes) => {
     const factory = byRouteType.get(typeUrl) ?? filters.get(typeUrl);
     if (factory) return factory.parse(typeUrl, bytes);
     if (PASSIVE_HTTP_FILTERS.has(typeUrl)) return undefined;
     throw new Error(`no filter reads ${typeUrl}`);
   };
-  return parse;
-}
-
-const FILTER_CONFIG = 'type.googleapis.com/envoy.config.route.v3.FilterConfig';
-
-/** @see envoy.config.route.v3.FilterConfig */
-function unwrap(wrapper: FilterConfig, parse: (typeUrl: string, bytes: Uint8Array) => unknown): unknown {
-  if (wrapper.disabled) throw new Error('disabling a filter per route is not supported');
-  if (!wrapper.config) return undefined;
-  try {
-    return parse(wrapper.config.typeUrl, wrapper.config.value);
-  } catch (error) {
-    if (wrapper.isOptional) return undefined;
-    throw error;
-  }
 }
