@@ -51,6 +51,14 @@ describe('quarantine', () => {
     const { snapshot } = resolve({ objects: [http({ timeout: 'soon' }), object('VirtualService', { hosts: ['b'], http: [{ route: [{ destination: { host: 'b' } }] }] }, 'good')] });
     expect(snapshot.virtualServices.map((rule) => rule.name)).toEqual(['good']);
   });
+  it('keeps the last good version of an object that breaks, and lets go of one that is deleted', () => {
+    const good = resolve({ objects: [http({ timeout: '3s' })] }).snapshot;
+    const broken = resolve({ objects: [http({ timeout: 'soon' })], previous: good });
+    expect(broken.snapshot.virtualServices.map((rule) => rule.http[0]?.timeoutMs)).toEqual([3000]);
+    expect(broken.issues.filter((issue) => issue.code === 'IST0106')).toHaveLength(1);
+    expect(resolve({ objects: [http({ timeout: '4s' })], previous: broken.snapshot }).snapshot.virtualServices[0]?.http[0]?.timeoutMs).toBe(4000);
+    expect(resolve({ objects: [], previous: good }).snapshot.virtualServices).toEqual([]);
+  });
   it.each([[null], [7], ['x'], [[]], [{ hosts: 7, http: {}, gateways: 'x' }], [{ http: [null, 7] }], [{ hosts: [{}], http: [{ match: 5, route: [null] }] }]])('survives the spec %j in every kind', (spec) => {
     const kinds = ['VirtualService', 'DestinationRule', 'Gateway', 'Sidecar', 'ServiceEntry', 'WorkloadEntry'].map((kind) => object(kind, spec));
     const core = ['Service', 'Pod', 'Node', 'Secret', 'Namespace'].map((kind) => object(kind, spec, 'x', 'v1'));

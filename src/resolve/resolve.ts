@@ -8,7 +8,7 @@ import { contentHash } from '../model/hash.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { allocateAddresses } from './address-allocation.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
-import { mergeDelegates } from './delegate.ts';
+import { mergeDelegates, type ReadVirtualService } from './delegate.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
 import { resolveMeshHttpRoute } from './gateway-api-route.ts';
 import { resolveGateway } from './gateway.ts';
@@ -28,6 +28,8 @@ export interface ResolveInput extends MeshInput {
   readonly objects: Iterable<KubeObject>;
   /** Domain of short names inside Istio objects; default: the mesh's domain suffix. '' gives `name.namespace`. */
   readonly configDomainSuffix?: string;
+  /** The snapshot in force: an Istio object that is wrong now keeps its last good version from there. Undefined: it is left out. */
+  readonly previous?: MeshSnapshot | undefined;
 }
 
 /** Objects → model. Never throws for what a user wrote: an object that is wrong becomes issues and is left out, everything else goes on. */
@@ -39,6 +41,9 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
   const kind = (name: string) => byKind.get(name) ?? [];
   const each = <T>(name: string, read: (object: KubeObject) => T | undefined): T[] => kind(name).flatMap((object) => guarded(issues, object, read) ?? []);
 
+  const keeping = <T extends Named>(name: string, read: (object: KubeObject) => T | undefined, last: readonly NoInfer<T>[] | undefined): T[] =>
+    kind(name).flatMap((object) => guarded(issues, object, read) ?? last?.find((good) => good.name === object.metadata.name && good.namespace === namespaceOf(object)) ?? []);
+
   const localities = nodeLocalities(kind('/Node'));
   const pods = each('/Pod', (pod) => resolvePod(context, pod, localities));
   const entries = each('networking.istio.io/WorkloadEntry', (entry) => resolveWorkloadEntry(context, entry));
@@ -49,17 +54,22 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
     namespaces: new Map(kind('/Namespace').map((object) => [object.metadata.name, { name: object.metadata.name, labels: object.metadata.labels ?? {} }])),
     services, servicesByHostname: groupByHostname(services), endpoints, workloads,
     virtualServices: oldestFirst([
-      ...mergeDelegates(each('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object)), issues),
+      ...mergeDelegates(keeping<ReadVirtualService>('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object), input.previous?.virtualServices), issues),
       ...each('gateway.networking.k8s.io/HTTPRoute', (object) => resolveMeshHttpRoute(context, object)).flat(),
     ]),
-    destinationRules: oldestFirst(each('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object))),
-    gateways: oldestFirst(each('networking.istio.io/Gateway', (object) => resolveGateway(context, object))),
-    peerAuthentications: oldestFirst(each('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object))),
-    sidecars: oldestFirst(each('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object))),
+    destinationRules: oldestFirst(keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules)),
+    gateways: oldestFirst(keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways)),
+    peerAuthentications: oldestFirst(keeping('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object), input.previous?.peerAuthentications)),
+    sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
     secrets: new Map(each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret])),
   };
   issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind, snapshot));
   return { snapshot, issues };
+}
+
+interface Named {
+  readonly name: string;
+  readonly namespace: string;
 }
 
 type EachKind = <T>(name: string, read: (object: KubeObject) => T | undefined) => T[];

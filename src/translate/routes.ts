@@ -39,12 +39,16 @@ function portVirtualHosts(view: ProxyView, port: number): VirtualHost[] {
   const hosts: VirtualHost[] = [];
   for (const [hostname, service] of services) {
     const rule = byService.get(hostname);
-    const routes = rule && rule.http.length > 0 ? virtualServiceRoutes(view, rule, { gateway: 'mesh', port }) : [];
+    const routes = rule ? virtualServiceRoutes(view, rule, { gateway: 'mesh', port }) : [];
     const target = service.aliasOf ?? hostname;
-    hosts.push(virtualHost(hostWithPort(hostname, port), domainsOf(view, service), routes.length > 0 ? routes : rule && rule.http.length > 0 ? [] : [defaultRoute(view, outboundClusterName(port, '', target), target, port)]));
+    // A VirtualService none of whose routes concern this proxy (source labels, ports) is as good as none.
+    hosts.push(virtualHost(hostWithPort(hostname, port), domainsOf(view, service), routes.length > 0 ? routes : [defaultRoute(view, outboundClusterName(port, '', target), target, port)]));
   }
   if (port === UNKNOWN_HOSTS_PORT)
-    for (const [host, rule] of unknown) hosts.push(virtualHost(hostWithPort(host, port), [host], virtualServiceRoutes(view, rule, { gateway: 'mesh', port })));
+    for (const [host, rule] of unknown) {
+      const routes = virtualServiceRoutes(view, rule, { gateway: 'mesh', port });
+      if (routes.length > 0) hosts.push(virtualHost(hostWithPort(host, port), [host], routes));
+    }
   return hosts;
 }
 

@@ -101,7 +101,7 @@ export class MeshEngine {
     this.changedServices.clear();
     const startMs = clock.now();
     try {
-      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace });
+      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, previous: this.current });
       this.tellNewIssues(issues);
       this.currentIssues = issues;
       this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
