@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { FilterChainMatchSchema, FilterChainSchema } from '../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
+import { FilterChainSchema, type FilterChainMatchSchema } from '../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { matchFilterChain, type ConnectionFacts } from './filter-chain-match.ts';
 
 const chain = (name: string, match?: MessageInitShape<typeof FilterChainMatchSchema>) => create(FilterChainSchema, { name, ...(match && { filterChainMatch: match }) });
