@@ -1,13 +1,16 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--data-plane proxy|envoy] [--json FILE]`.
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo] [--data-plane proxy|envoy] [--json FILE]`.
 import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { bookinfo } from './bookinfo.mjs';
 import { has, Suite } from './harness.mjs';
+import { local } from './local.mjs';
 
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
-const CASES = 20;
+/** Steps a suite has: what is counted as skipped when it cannot run. */
+const BOOKINFO_STEPS = 19;
+const LOCAL_STEPS = 19;
 
 function findEnvoy() {
   const cached = join(process.env.MELTEMI_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
@@ -18,11 +21,18 @@ function findEnvoy() {
 const suites = [];
 const wanted = option('--data-plane') ? [option('--data-plane')] : ['proxy', 'envoy'];
 const missing = ['kubectl', 'ip', 'iptables-restore', 'unshare', 'curl'].filter((tool) => !has(tool));
-for (const dataPlane of wanted) {
+const included = (name) => (option('--suite') ?? (option('--data-plane') ? 'bookinfo' : name)) === name;
+for (const mode of included('local') ? ['root', 'user'] : []) {
+  const suite = new Suite(`one machine as ${mode}`);
+  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become both users' : undefined;
+  if (obstacle) suite.skip(LOCAL_STEPS, obstacle);
+  suites.push(obstacle ? suite : await local(mode));
+}
+for (const dataPlane of included('bookinfo') ? wanted : []) {
   const suite = new Suite(`bookinfo on ${dataPlane}`);
   const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
-  if (missing.length > 0) suite.skip(CASES, `${missing.join(', ')} cannot be found`);
-  else if (dataPlane === 'envoy' && !envoy) suite.skip(CASES, 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy');
+  if (missing.length > 0) suite.skip(BOOKINFO_STEPS, `${missing.join(', ')} cannot be found`);
+  else if (dataPlane === 'envoy' && !envoy) suite.skip(BOOKINFO_STEPS, 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy');
   else {
     suites.push(await bookinfo(dataPlane, envoy));
     continue;
