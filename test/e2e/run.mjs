@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { bookinfo } from './bookinfo.mjs';
-import { has, Suite } from './harness.mjs';
+import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
 
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
@@ -18,13 +18,18 @@ function findEnvoy() {
   return [process.env.ENVOY_BIN, onPath, cached].find((path) => path && existsSync(path));
 }
 
+/** An ordinary user must be able to run our programs: a clone below a closed home directory cannot be tried as one. */
+function readableByUsers() {
+  return spawnSync('setpriv', ['--reuid=1000', '--regid=1000', '--clear-groups', process.execPath, join(root, 'dist/meltemi.js'), '--version'], { stdio: 'ignore' }).status === 0;
+}
+
 const suites = [];
 const wanted = option('--data-plane') ? [option('--data-plane')] : ['proxy', 'envoy'];
 const missing = ['kubectl', 'ip', 'iptables-restore', 'unshare', 'curl'].filter((tool) => !has(tool));
 const included = (name) => (option('--suite') ?? (option('--data-plane') ? 'bookinfo' : name)) === name;
 for (const mode of included('local') ? ['root', 'user'] : []) {
   const suite = new Suite(`one machine as ${mode}`);
-  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become both users' : undefined;
+  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become both users' : mode === 'user' && !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
   if (obstacle) suite.skip(LOCAL_STEPS, obstacle);
   suites.push(obstacle ? suite : await local(mode));
 }
