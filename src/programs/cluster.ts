@@ -16,6 +16,8 @@ import { startHostRelays } from '../local/host-relay.ts';
 import { CONTAINER_HOME } from '../local/images.ts';
 import { startExec } from '../local/kubelet/exec-session.ts';
 import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
+import { networkName } from '../local/kubelet/network.ts';
+import { dialPod } from '../local/kubelet/pod-dial.ts';
 import { registerNode } from '../local/kubelet/node.ts';
 import { startScheduler } from '../local/kubelet/scheduler.ts';
 import { MEMORY_FOLDER, setUpNode } from '../local/node-setup.ts';
@@ -72,7 +74,10 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   let kubelet: Kubelet | undefined;
   const pki = openPki(dir.pki, { names: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local', 'localhost', '127.0.0.1', NODE_IP, API_SERVICE_IP], nowMs: Date.now() });
   mkdirSync(dir.data, { recursive: true, mode: 0o700 });
-  const server = createApiServer({ store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) } });
+  const server = createApiServer({
+    store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) },
+    portForward: async (namespace, name, port) => dialPod(networkName((await client.get<Pod>(POD, name, namespace))?.metadata.uid ?? ''), port),
+  });
   await server.listen({ fd: config.api.fd });
   await server.listen({ host: NODE_IP, port: API_PORT });
   writeFileSync(dir.kubeconfig, kubeconfigOf(pki, `https://127.0.0.1:${config.api.hostPort}`), { mode: 0o600 });

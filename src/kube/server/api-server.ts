@@ -17,6 +17,7 @@ import type { Pki } from './auth/pki.ts';
 import { TokenAuthority } from './auth/tokens.ts';
 import type { UserInfo } from './auth/user.ts';
 import type { PodExec } from './exec/exec.ts';
+import type { PodDial } from './exec/port-forward.ts';
 import type { PodLogs } from './http/logs.ts';
 import type { Handlers } from './http/resource-handler.ts';
 import { handleRequest } from './http/router.ts';
@@ -35,6 +36,8 @@ export interface ApiServerOptions {
   readonly logs?: PodLogs;
   /** Who runs commands in containers; without it `pods/exec` says that nothing runs here. */
   readonly exec?: PodExec;
+  /** Who connects to ports inside pods; without it `pods/portforward` says that nothing runs here. */
+  readonly portForward?: PodDial;
   /** How webhooks' services are reached. Default: their cluster address. */
   readonly dial?: Dial;
   /** Addresses of services. Default 10.96.0.0/16. */
@@ -82,7 +85,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const stopExpiry = expireEvents(env);
   const handlers: Handlers = { env, tokens: new TokenAuthority(pki.serviceAccountKeyPem), logs: options.logs, closing: closing.signal };
   const https = createHttps(pki, handlers);
-  https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, options.exec, request, socket, head));
+  https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, { exec: options.exec, dial: options.portForward }, request, socket, head));
   const listeners: TcpServer[] = [];
   const sockets = new Set<Socket>();
   const accept = (socket: Socket): void => {

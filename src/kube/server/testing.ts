@@ -33,7 +33,9 @@ export interface TestServer {
   readonly port: number;
   readonly pki: Pki;
   /** Runs kubectl as the administrator. `input` goes to its standard input. */
-  kubectl(args: readonly string[], input?: string): Promise<KubectlResult>;
+  kubectl(args: readonly string[], input?: string, env?: Readonly<Record<string, string>>): Promise<KubectlResult>;
+  /** What points kubectl at the server. */
+  readonly environment: Readonly<Record<'HOME' | 'KUBECONFIG', string>>;
   /** One HTTPS request with the administrator's certificate, a token, or nothing. */
   fetch(path: string, options?: { readonly method?: string; readonly body?: string | Buffer; readonly headers?: Readonly<Record<string, string>>; readonly anonymous?: boolean }): Promise<{ readonly status: number; readonly body: string; readonly headers: Readonly<Record<string, unknown>> }>;
   close(): Promise<void>;
@@ -52,8 +54,9 @@ export async function startTestServer(options: Partial<ApiServerOptions> = {}): 
   writeFileSync(kubeconfig, kubeconfigOf(pki, `https://127.0.0.1:${port}`), { mode: 0o600 });
   return {
     server, client, port, pki,
-    kubectl: (args, input) => new Promise((resolve) => {
-      const child = execFile('kubectl', [...args], { env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: kubeconfig }, timeout: 30_000 }, (error, stdout, stderr) => {
+    environment: { HOME: home, KUBECONFIG: kubeconfig },
+    kubectl: (args, input, env) => new Promise((resolve) => {
+      const child = execFile('kubectl', [...args], { env: { PATH: process.env['PATH'], HOME: home, KUBECONFIG: kubeconfig, ...env }, timeout: 30_000 }, (error, stdout, stderr) => {
         resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
       });
       child.stdin?.end(input ?? '');

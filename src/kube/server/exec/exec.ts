@@ -30,6 +30,19 @@ export interface ExecRequest {
   readonly tty: boolean;
 }
 
+/** The Status of an end: success, an exit code, or why the command could not run. */
+export function exitStatus(code: number): object {
+  return code === 0 ? { metadata: {}, status: 'Success' } : {
+    metadata: {}, status: 'Failure', reason: 'NonZeroExitCode', message: `command terminated with non-zero exit code: exit status ${code}`,
+    details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
+  };
+}
+
+/** The Status of a command that could not run. */
+export function failureStatus(error: unknown): object {
+  return { metadata: {}, status: 'Failure', reason: 'InternalError', code: 500, message: messageOf(error) };
+}
+
 /** Starts commands in containers; the kubelet's part. Rejects with a sentence for the user. */
 export interface PodExec {
   start(request: ExecRequest): Promise<ExecSession>;
@@ -46,7 +59,15 @@ const server = new WebSocketServer({
 /** Reads an exec URL's query; undefined when no command is given. */
 export function parseExecRequest(namespace: string, pod: string, query: URLSearchParams): ExecRequest | undefined {
   const command = query.getAll('command');
-  if (command.length === 0) return undefined;
+  return command.length === 0 ? undefined : requestOf(namespace, pod, query, command);
+}
+
+/** Reads an attach URL's query: there is no command. */
+export function parseAttachRequest(namespace: string, pod: string, query: URLSearchParams): ExecRequest {
+  return requestOf(namespace, pod, query, []);
+}
+
+function requestOf(namespace: string, pod: string, query: URLSearchParams, command: readonly string[]): ExecRequest {
   const flag = (name: string) => /^(true|1)$/.test(query.get(name) ?? '');
   return { namespace, pod, container: query.get('container') ?? undefined, command, stdin: flag('stdin'), tty: flag('tty') };
 }
@@ -58,7 +79,7 @@ export function serveExec(request: IncomingMessage, socket: Duplex, head: Buffer
     pods.start(exec).then(
       (session) => carry(connection, session, exec),
       (error: unknown) => {
-        sendStatus(connection, { status: 'Failure', reason: 'InternalError', code: 500, message: messageOf(error) });
+        sendStatus(connection, failureStatus(error));
         connection.close();
       },
     );
@@ -77,14 +98,11 @@ function carry(connection: WebSocket, session: ExecSession, exec: ExecRequest): 
     async (code) => {
       // What the command wrote last comes before its end.
       await Promise.all(drained);
-      sendStatus(connection, code === 0 ? { metadata: {}, status: 'Success' } : {
-        metadata: {}, status: 'Failure', reason: 'NonZeroExitCode', message: `command terminated with non-zero exit code: exit status ${code}`,
-        details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
-      });
+      sendStatus(connection, exitStatus(code));
       connection.close(1000);
     },
     (error: unknown) => {
-      sendStatus(connection, { metadata: {}, status: 'Failure', reason: 'InternalError', code: 500, message: messageOf(error) });
+      sendStatus(connection, failureStatus(error));
       connection.close(1000);
     },
   );
@@ -95,9 +113,14 @@ function onMessage(session: ExecSession, data: Buffer): void {
   if (data[0] === CHANNEL.stdin) session.stdin.write(payload);
   else if (data[0] === CHANNEL.close && payload[0] === CHANNEL.stdin) session.stdin.end();
   else if (data[0] === CHANNEL.resize) {
-    const size = /"Width":(\d{1,4}),"Height":(\d{1,4})/.exec(payload.toString());
-    if (size) session.resize(Number(size[1]), Number(size[2]));
+    resizeTo(session, payload);
   }
+}
+
+/** Reads a terminal's size as clients send it, JSON with Width and Height. */
+export function resizeTo(session: ExecSession, message: Buffer): void {
+  const size = /"Width":(\d{1,4}),"Height":(\d{1,4})/.exec(message.toString());
+  if (size) session.resize(Number(size[1]), Number(size[2]));
 }
 
 function forward(connection: WebSocket, stream: Readable, channel: number): void {

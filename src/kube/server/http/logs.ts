@@ -68,7 +68,8 @@ function logOptions(query: URLSearchParams) {
   return { follow: flag('follow'), previous: flag('previous'), timestamps: flag('timestamps'), ...number('tailLines'), ...number('sinceSeconds'), ...number('limitBytes'), ...(sinceTime ? { sinceTime } : {}) };
 }
 
-function containerOf(pod: unknown, name: string, asked: string): string {
+/** The container that is meant: the asked one, the only one, or the annotated default. @throws ApiError 400 */
+export function containerOf(pod: unknown, name: string, asked: string): string {
   const names = (list: string): string[] => listAt(pod, 'spec', list).map((one) => textAt(one, 'name'));
   const containers = names('containers');
   const all = [...names('initContainers'), ...containers, ...names('ephemeralContainers')];
