@@ -37,9 +37,9 @@ export function compileTracing(tracing: Tracing, context: CompileContext): Trace
         write: (name, value) => head.headers.set(name, value),
       });
       return {
-        setOperation: span.setOperation,
+        setOperation: (name) => span.setOperation(name),
         inject: (upstream) => span.inject((name, value) => upstream.headers.set(name, value)),
-        finish: span.finish,
+        finish: (record) => span.finish(record),
       };
     },
   };
