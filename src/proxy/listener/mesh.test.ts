@@ -10,6 +10,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CertificateAuthority, createSelfSignedCa } from '../../identity/ca.ts';
 import { createKeyAndCsr } from '../../identity/csr.ts';
 import type { SpiffeId } from '../../identity/spiffe.ts';
+import { encodeMetrics } from '../../telemetry/metrics/exposition.ts';
 import type { TlsSecret } from '../../xds/secret-source.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import { hcmFilter, listenerOf, startStatic, staticCluster, testNode } from '../testing/proxy-harness.ts';
@@ -176,6 +177,42 @@ describe('mTLS between two proxies', () => {
     const client = await outbound(server.port('virtualInbound'), { filter: tcpFilter('outbound|80||server') });
     expect(await tcpSay(client.port('l'), '\x01\x02 binary')).toBe('you said \x01\x02 binary');
     expect(await tcpSay(server.port('virtualInbound'), '\x01 raw')).toBe('you said \x01 raw');
+  });
+
+  it('exchanges workload metadata over TCP, also when the server speaks first', async () => {
+    const greeter = createServer((socket) => {
+      socket.write('220 ready\n');
+      socket.on('data', (chunk) => socket.end(`250 ${chunk.toString()}`));
+      socket.on('error', () => {});
+    });
+    const port = await listen(greeter);
+    const statsFirst = (filter: JsonObject): JsonObject[] => [{ name: 'istio.stats', typedConfig: { '@type': `${T}stats.PluginConfig` } }, filter];
+    const server = await startStatic({
+      clusters: [staticCluster('inbound|80||', [port])], secrets: serverSecrets, node: serverNode,
+      listeners: [listenerOf('virtualInbound', [{ filterChainMatch: { transportProtocol: 'tls' }, transportSocket: downstreamTls(['istio-peer-exchange', 'h2']), filters: statsFirst(tcpFilter('inbound|80||')) }], { trafficDirection: 'INBOUND', ...INSPECTORS })],
+    });
+    cleanups.push(() => server.close());
+    const client = await startStatic({
+      clusters: [staticCluster('outbound|80||server', [server.port('virtualInbound')], { transportSocket: upstreamTls(['istio-peer-exchange', 'istio']) })], secrets: clientSecrets,
+      listeners: [listenerOf('l', [{ filters: statsFirst(tcpFilter('outbound|80||server')) }])],
+    });
+    cleanups.push(() => client.close());
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = connect(client.port('l'), '127.0.0.1');
+      let received = '';
+      socket.on('data', (chunk) => {
+        received += chunk.toString();
+        if (received === '220 ready\n') socket.write('hello');
+      });
+      socket.on('error', reject);
+      socket.on('close', () => resolve(received));
+    });
+    expect(text).toBe('220 ready\n250 hello');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const metrics = encodeMetrics(server.proxy.registry);
+    expect(metrics).toMatch(/istio_tcp_connections_opened_total\{.*reporter="destination".*source_workload="client".*destination_workload="server".*\} 1/);
+    expect(metrics).toMatch(/istio_tcp_received_bytes_total\{.*source_workload="client".*\} 5/);
+    expect(encodeMetrics(client.proxy.registry)).toMatch(/istio_tcp_sent_bytes_total\{.*reporter="source".*destination_workload="server".*\} 19/);
   });
 
   it('moves 30 MB over TCP through both proxies', async () => {

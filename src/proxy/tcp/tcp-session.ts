@@ -1,4 +1,4 @@
-import type { ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
 import type { TcpProxyRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
@@ -7,13 +7,12 @@ import { flagOf } from '../router/reset-reply.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { connectHost } from '../router/connect-host.ts';
 import type { TcpStats } from '../stats.ts';
+import { EXCHANGE_ALPN, ExchangeReader, exchangeMessage } from './metadata-exchange.ts';
 
 /** How often counters of a living connection are reported. */
 const REPORT_MS = 5000;
 /** Above this many bytes in one direction the source reads into memory of its own, and nothing is copied any more. */
 const OWN_BUFFER_BYTES = 65_536;
-/** Without Istio's TCP metadata exchange, its ALPN must not be agreed on: the other side would wait for the exchange. */
-const EXCHANGE_ALPN = 'istio-peer-exchange';
 
 /** One proxied TCP connection: choose, connect, splice, record. */
 export class TcpSession {
@@ -36,6 +35,12 @@ export class TcpSession {
   private upstreamEnded = false;
   private over = false;
   private early: Buffer[] = [];
+  /** Set while a side's metadata is still to come. */
+  private downstreamExchange: ExchangeReader | undefined;
+  private upstreamExchange: ExchangeReader | undefined;
+  private peer: PeerMetadata | undefined;
+  private greeted = false;
+  private opened = false;
   private idle: NodeJS.Timeout | undefined;
   private reporter: NodeJS.Timeout | undefined;
   private readonly stats: TcpStats;
@@ -54,11 +59,9 @@ export class TcpSession {
 
   start(unread: Buffer | undefined): void {
     this.downstream.sink = this.downstreamSink;
-    this.downstream.pause();
-    if (unread !== undefined && unread.length > 0) {
-      this.received += unread.length;
-      this.early.push(unread);
-    }
+    if (this.downstream.tls?.alpn === EXCHANGE_ALPN) this.downstreamExchange = new ExchangeReader();
+    else this.downstream.pause();
+    if (unread !== undefined && unread.length > 0) this.downstreamSink.onData(unread, 0, unread.length);
     this.clusterName = this.chooseCluster();
     this.cluster = this.environment.clusters().get(this.clusterName);
     if (this.cluster === undefined) {
@@ -97,8 +100,7 @@ export class TcpSession {
     this.attempts++;
     host.activeConnections++;
     cluster.stats.gauges.upstream_cx_active++;
-    const alpn = cluster.transportFor(host).tls?.alpn.filter((name) => name !== EXCHANGE_ALPN);
-    this.abandon = connectHost({ cluster, host, alpn, serverName: this.info.serverName }, this.environment.contexts, {
+    this.abandon = connectHost({ cluster, host, alpn: undefined, serverName: this.info.serverName }, this.environment.contexts, {
       onConnect: (connection) => this.connected(connection),
       onFailure: (reason, transportFailure) => {
         this.abandon = undefined;
@@ -119,19 +121,25 @@ export class TcpSession {
     this.upstream = upstream;
     this.cluster!.report(this.host!, { kind: 'connected', final: true });
     upstream.sink = this.upstreamSink;
+    if (upstream.tls?.alpn === EXCHANGE_ALPN) {
+      const message = exchangeMessage(this.environment.node);
+      upstream.writeBytes(message, 0, message.length);
+      this.upstreamExchange = new ExchangeReader();
+    }
     for (const chunk of this.early.splice(0)) upstream.writeBytes(chunk, 0, chunk.length);
     if (this.downstreamEnded) upstream.end();
     this.armIdle();
-    const { progress } = this.config;
-    if (progress !== undefined) {
-      this.report('open');
-      this.reporter = setInterval(() => this.report('interval'), REPORT_MS).unref();
-    }
+    if (this.config.progress !== undefined) this.reporter = setInterval(() => this.report('interval'), REPORT_MS).unref();
+    this.reportOpen(false);
     this.downstream.resume();
   }
 
   private readonly downstreamSink: ConnectionSink = {
     onData: (buffer, start, end) => {
+      if (this.downstreamExchange !== undefined) {
+        this.exchangeDownstream(this.downstreamExchange, buffer, start, end);
+        return;
+      }
       this.received += end - start;
       this.idle?.refresh();
       const { upstream } = this;
@@ -153,6 +161,16 @@ export class TcpSession {
 
   private readonly upstreamSink: ConnectionSink = {
     onData: (buffer, start, end) => {
+      if (this.upstreamExchange !== undefined) {
+        const rest = this.upstreamExchange.feed(buffer, start, end);
+        if (rest === undefined) return;
+        this.peer = this.upstreamExchange.peer;
+        this.upstreamExchange = undefined;
+        this.reportOpen(false);
+        if (rest.length > 0) this.upstreamSink.onData(rest, 0, rest.length);
+        return;
+      }
+      if (this.downstreamExchange !== undefined) this.greetDownstream();
       this.sent += end - start;
       this.idle?.refresh();
       if (this.sent > OWN_BUFFER_BYTES) this.upstream!.readIntoOwnBuffer(true);
@@ -166,6 +184,26 @@ export class TcpSession {
     onDrain: () => this.downstream.resume(),
     onClose: (cause) => this.closed(this.downstream, cause),
   };
+
+  /** The client's proxy speaks first; ours answers with its own metadata. */
+  private exchangeDownstream(reader: ExchangeReader, buffer: Buffer, start: number, end: number): void {
+    const rest = reader.feed(buffer, start, end);
+    if (rest === undefined) return;
+    this.downstreamExchange = undefined;
+    this.peer = reader.peer;
+    this.greetDownstream();
+    this.reportOpen(false);
+    if (this.upstream === undefined) this.downstream.pause();
+    if (rest.length > 0) this.downstreamSink.onData(rest, 0, rest.length);
+  }
+
+  /** Our metadata, before anything else that goes to the client. */
+  private greetDownstream(): void {
+    if (this.greeted) return;
+    this.greeted = true;
+    const message = exchangeMessage(this.environment.node);
+    this.downstream.writeBytes(message, 0, message.length);
+  }
 
   private closeWhenBothEnded(): void {
     if (!this.downstreamEnded || !this.upstreamEnded) return;
@@ -205,11 +243,22 @@ export class TcpSession {
     this.cluster!.stats.gauges.upstream_cx_active--;
   }
 
+  /** Once, as soon as the peer is known: what is counted at the open must have the labels of the close. */
+  private reportOpen(last: boolean): void {
+    if (this.opened || this.upstream === undefined) return;
+    if (!last && (this.upstreamExchange !== undefined || this.downstreamExchange !== undefined)) return;
+    this.opened = true;
+    this.report('open');
+  }
+
   private report(phase: 'open' | 'interval'): void {
+    if (!this.opened) return;
     const receivedBytes = this.received - this.reportedReceived;
     const sentBytes = this.sent - this.reportedSent;
-    this.reportedReceived = this.received;
-    this.reportedSent = this.sent;
+    if (phase === 'interval') {
+      this.reportedReceived = this.received;
+      this.reportedSent = this.sent;
+    }
     this.config.progress?.({ phase, receivedBytes, sentBytes, record: () => this.record() });
   }
 
@@ -220,7 +269,10 @@ export class TcpSession {
     clearInterval(this.reporter);
     this.abandon?.();
     this.releaseUpstream();
-    if (this.upstream !== undefined) this.report('interval');
+    if (this.upstream !== undefined) {
+      this.reportOpen(true);
+      this.report('interval');
+    }
     this.stats.gauges.downstream_cx_active--;
     this.stats.counters.downstream_cx_rx_bytes_total += this.received;
     this.stats.counters.downstream_cx_tx_bytes_total += this.sent;
@@ -263,7 +315,7 @@ export class TcpSession {
       attempts: this.attempts,
       peerPrincipal: tls?.peer?.uriSans[0] ?? '',
       localPrincipal: tls?.localUriSan ?? '',
-      peer: config.direction === 'inbound' ? undefined : host?.workload,
+      peer: this.peer ?? (config.direction === 'inbound' ? undefined : host?.workload),
       destinationService: this.cluster?.service,
       connectionId: info.id,
     };

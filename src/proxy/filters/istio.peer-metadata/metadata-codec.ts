@@ -5,8 +5,13 @@ import type { Struct } from '@bufbuild/protobuf/wkt';
 import type { PeerMetadata } from '../../../telemetry/traffic-record.ts';
 import type { ProxyNode } from '../../config/runtime.ts';
 
-/** Our own metadata as it travels: base64 of a google.protobuf.Struct. @see Istio metadata_object.cc */
+/** Our own metadata as it travels in headers: base64 of {@link metadataStruct}. */
 export function encodeMetadata(node: ProxyNode): string {
+  return Buffer.from(toBinary(StructSchema, metadataStruct(node))).toString('base64');
+}
+
+/** Our own metadata with Istio's field names. @see Istio metadata_object.cc */
+export function metadataStruct(node: ProxyNode): Struct {
   const { workload, metadata } = node;
   const labels: Record<string, string> = {};
   const put = (name: string, value: string): void => {
@@ -21,7 +26,7 @@ export function encodeMetadata(node: ProxyNode): string {
     const value = metadata[name];
     if (typeof value === 'string') fields[name] = value;
   }
-  return Buffer.from(toBinary(StructSchema, fromJson(StructSchema, fields))).toString('base64');
+  return fromJson(StructSchema, fields);
 }
 
 /** How many decoded peers are remembered. A workload has few callers; the bound is against made-up ones. */
@@ -38,12 +43,15 @@ export function decodeMetadata(text: string): PeerMetadata | undefined {
 }
 
 function decodeNow(text: string): PeerMetadata | undefined {
-  let struct: Struct;
   try {
-    struct = fromBinary(StructSchema, Buffer.from(text, 'base64'));
+    return metadataOf(fromBinary(StructSchema, Buffer.from(text, 'base64')));
   } catch {
     return undefined;
   }
+}
+
+/** A peer's metadata out of its Struct; what is missing or of another type is ''. */
+export function metadataOf(struct: Struct): PeerMetadata {
   const labelsValue = Object.hasOwn(struct.fields, 'LABELS') ? struct.fields['LABELS'] : undefined;
   const labels = labelsValue?.kind.case === 'structValue' ? labelsValue.kind.value : undefined;
   const workload = stringOf(struct, 'WORKLOAD_NAME');
