@@ -339,6 +339,78 @@ describe('retries', () => {
   });
 });
 
+describe('steering', () => {
+  it('draws clusters by weight, once per request', async () => {
+    const { port } = await httpBackend((_request, response) => void response.end('a'));
+    const other = await httpBackend((_request, response) => void response.end('b'));
+    let draw = 0;
+    const harness = await startStatic({
+      clusters: [staticCluster('a', [port]), staticCluster('b', [other.port])], random: () => (draw = (draw + 0.01) % 1),
+      listeners: [listenerOf('l', [{ filters: [hcmFilter([{ match: { prefix: '/' }, route: { timeout: '0s', weightedClusters: { clusters: [{ name: 'a', weight: 90 }, { name: 'b', weight: 10, requestHeadersToAdd: [{ header: { key: 'x-b', value: '1' } }] }] } } }] as never, { generateRequestId: false })] }])],
+    });
+    cleanups.push(() => harness.close());
+    const counts = { a: 0, b: 0 };
+    for (let n = 0; n < 100; n++) counts[(await get(harness.port('l'))).body as 'a' | 'b']++;
+    expect(counts.a).toBeGreaterThan(80);
+    expect(counts.b).toBeGreaterThan(3);
+  });
+
+  it('mirrors requests without waiting for the answer', async () => {
+    const mirrored: string[] = [];
+    const { port } = await httpBackend((_request, response) => void response.end('real'));
+    const shadow = await httpBackend((request) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => void (body += chunk.toString()));
+      request.on('end', () => void mirrored.push(`${request.method} ${request.url} ${request.headers.host} ${body}`));
+    });
+    const harness = await startStatic({
+      clusters: [staticCluster('up', [port]), staticCluster('shadow', [shadow.port])],
+      listeners: [listenerOf('l', [{ filters: [hcmFilter([route('up', { requestMirrorPolicies: [{ cluster: 'shadow', runtimeFraction: { defaultValue: { numerator: 100 } } }] })] as never)] }])],
+    });
+    cleanups.push(() => harness.close());
+    expect((await get(harness.port('l'), '/m', { method: 'POST', body: 'copy' })).body).toBe('real');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(mirrored).toEqual(['POST /m service-shadow copy']);
+  });
+
+  it('delays by the fault filter and gives up when the client does', async () => {
+    const seen: string[] = [];
+    const { port } = await httpBackend((request, response) => {
+      seen.push(request.url!);
+      response.end('late');
+    });
+    const delayed = { ...(route('up') as object), typedPerFilterConfig: { 'envoy.filters.http.fault': { '@type': 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault', delay: { fixedDelay: '0.3s', percentage: { numerator: 100 } }, headers: [{ name: 'end-user', stringMatch: { exact: 'jason' } }] } } } as never;
+    const harness = await proxyTo([port], [delayed]);
+    const start = Date.now();
+    expect((await get(harness.port('l'), '/fast')).body).toBe('late');
+    expect(Date.now() - start).toBeLessThan(250);
+    expect((await get(harness.port('l'), '/slow', { method: 'POST', body: 'kept while waiting', headers: { 'end-user': 'jason' } })).body).toBe('late');
+    expect(Date.now() - start).toBeGreaterThan(290);
+    const socket = connect(harness.port('l'), '127.0.0.1');
+    socket.write('GET /gone HTTP/1.1\r\nhost: a\r\nend-user: jason\r\n\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.destroy();
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    expect(seen).toEqual(['/fast', '/slow']);
+    expect(harness.proxy.stats.httpManager('test').gauges['fault.active_faults']).toBe(0);
+  });
+
+  it('obeys a change of routes at the next request of an open connection', async () => {
+    const { port } = await httpBackend((_request, response) => void response.end('old'));
+    const next = await httpBackend((_request, response) => void response.end('new'));
+    const harness = await proxyTo([port]);
+    const socket = connect(harness.port('l'), '127.0.0.1');
+    cleanups.push(() => socket.destroy());
+    const ask = (): Promise<string> => new Promise((resolve) => {
+      socket.once('data', (chunk) => resolve(chunk.toString()));
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    });
+    expect(await ask()).toContain('old');
+    harness.replaceCluster(staticCluster('up', [next.port]));
+    expect(await ask()).toContain('new');
+  });
+});
+
 describe('connections', () => {
   it('does not surface an idle connection the backend closed', async () => {
     const { port, server } = await httpBackend((_request, response) => void response.end('ok'));

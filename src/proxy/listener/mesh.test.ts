@@ -360,6 +360,48 @@ describe('HTTP/2 and gRPC', () => {
   });
 });
 
+describe('gateway', () => {
+  const simpleTls = (secret: string): JsonObject => ({ name: 'envoy.transport_sockets.tls', typedConfig: { '@type': `${T}envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`, commonTlsContext: { alpnProtocols: ['h2', 'http/1.1'], tlsCertificateSdsSecretConfigs: [sds(secret)] } } });
+  const https = (port: number, servername: string, alpn: string[]): Promise<{ alpn: string | false | null; text: string }> => new Promise((resolve, reject) => {
+    const socket = tlsConnect({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, ALPNProtocols: alpn }, () => {
+      if (socket.alpnProtocol === 'h2') {
+        const session = h2connect(`https://${servername}`, { createConnection: () => socket });
+        const stream = session.request({ ':path': '/h2' });
+        let text = '';
+        stream.on('data', (chunk: Buffer) => void (text += chunk.toString()));
+        stream.on('end', () => {
+          resolve({ alpn: 'h2', text });
+          session.close();
+        });
+        return;
+      }
+      socket.write('GET /h1 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    });
+    let text = '';
+    socket.on('error', reject);
+    if (!alpn.includes('h2')) socket.on('data', (chunk) => void (text += chunk.toString()));
+    socket.on('close', () => resolve({ alpn: socket.alpnProtocol, text }));
+  });
+
+  it('terminates TLS by SNI for HTTP/1 and HTTP/2 clients and refuses other names', async () => {
+    const app = await httpBackend((request, response) => void response.end(`${request.url} ${request.headers['x-forwarded-proto']} ${request.headers['x-envoy-external-address']}`));
+    const filter = hcmFilter([{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] as never, { useRemoteAddress: true, httpFilters: [ROUTER] });
+    const secret: TlsSecret = { ...serverSecrets[0]!, name: 'kubernetes://credential' };
+    const gateway = await startStatic({
+      clusters: [staticCluster('app', [app])], secrets: [secret], node: { ...testNode, type: 'router' },
+      listeners: [listenerOf('0.0.0.0_443', [{ filterChainMatch: { serverNames: ['*.example.com'] }, transportSocket: simpleTls('kubernetes://credential'), filters: [filter] }], { listenerFilters: (INSPECTORS['listenerFilters'] as JsonObject[]).slice(0, 1) })],
+    });
+    cleanups.push(() => gateway.close());
+    const port = gateway.port('0.0.0.0_443');
+    expect((await https(port, 'a.example.com', ['http/1.1'])).text).toContain('/h1 https 127.0.0.1');
+    expect(await https(port, 'a.example.com', ['h2', 'http/1.1'])).toMatchObject({ alpn: 'h2', text: '/h2 https 127.0.0.1' });
+    // No ALPN in common: the connection goes on without, as with Envoy.
+    expect((await https(port, 'a.example.com', ['foo'])).text).toContain('/h1');
+    await expect(https(port, 'a.other.org', ['http/1.1'])).rejects.toThrow();
+    expect(gateway.proxy.stats.listener('127.0.0.1_0').counters.no_filter_chain_match).toBe(1);
+  });
+});
+
 describe('listener updates', () => {
   it('keeps connections of what stays and opens what comes', async () => {
     const port = await httpBackend((_request, response) => void response.end('ok'));

@@ -51,6 +51,8 @@ export function listenerOf(name: string, filterChains: readonly JsonObject[], mo
 
 export interface Harness {
   readonly proxy: Proxy;
+  /** CDS brings another version of a cluster. @throws Error when it is refused. */
+  replaceCluster(cluster: JsonObject): void;
   /** New secrets arrive. */
   rotate(secrets: readonly TlsSecret[]): void;
   /** Accepted connections that are open now. */
@@ -88,5 +90,9 @@ export async function startStatic(resources: { readonly clusters: readonly JsonO
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   const rotate = (rotated: readonly TlsSecret[]): void => rotated.forEach((secret) => watchers.get(secret.name)?.(secret));
-  return { proxy, rotate, connections: () => [...proxy.listeners.open()], port: (listener) => proxy.listeners.boundPort(listener)!, close: () => proxy.close() };
+  const replaceCluster = (cluster: JsonObject): void => {
+    const problem = proxy.config.addStatic({ clusters: [encodeResource(fromEnvoyJson(ClusterSchema, cluster))] });
+    if (problem !== undefined) throw new Error(problem);
+  };
+  return { proxy, rotate, replaceCluster, connections: () => [...proxy.listeners.open()], port: (listener) => proxy.listeners.boundPort(listener)!, close: () => proxy.close() };
 }
