@@ -1,0 +1,11 @@
+// The judges there are. A corpus without one fails as a whole: "not built yet".
+import type { Judge } from './judge.ts';
+import { judge as analyze } from './judges/analyze.ts';
+import { judge as bootstrap } from './judges/bootstrap.ts';
+import { judge as inject } from './judges/inject.ts';
+import { judge as iptables } from './judges/iptables.ts';
+import { judge as istioctl } from './judges/istioctl.ts';
+import { judge as traffic } from './judges/traffic.ts';
+import { judge as validation } from './judges/validation.ts';
+
+export const JUDGES: readonly Judge[] = [analyze, bootstrap, inject, iptables, istioctl, traffic, validation];
