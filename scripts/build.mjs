@@ -1,7 +1,7 @@
 // Builds everything a user runs: protobuf code, then one bundled file per program in src/programs and per sample service. `--protos` stops after the first.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, rmSync, symlinkSync, writeFileSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const protos = spawnSync(process.execPath, [join(root, 'scripts/protos.mjs')], { stdio: 'inherit' });
@@ -22,7 +22,19 @@ const common = {
 };
 
 const programs = list(join(root, 'src/programs'));
-if (programs.length) await build({ ...common, entryPoints: programs, outdir: join(root, 'dist'), splitting: false });
+// Parts that a program loads when they are asked for (JSON of config dumps, YAML, iptables, DNS) are files of their own: not asked for, not in memory.
+// The command line is one file: it finds programs and samples beside itself, and lives for a second.
+const chunks = join(root, 'dist/chunks');
+for (const program of programs) {
+  const name = basename(program, '.ts');
+  await build({ ...common, entryPoints: [program], outdir: join(root, 'dist'), splitting: name !== 'meltemi', chunkNames: `chunks/${name}-[name]-[hash]` });
+}
+// A mesh that runs while we build may still ask for a part of the last build, so parts go a day after they were last built.
+const DAY_MS = 86_400_000;
+for (const file of existsSync(chunks) ? readdirSync(chunks) : []) if (Date.now() - statSync(join(chunks, file)).mtimeMs > DAY_MS) rmSync(join(chunks, file));
+for (const folder of [join(root, 'dist'), chunks])
+  for (const file of readdirSync(folder).filter((f) => f.endsWith('.js')))
+    if (/[^\0-\xff]/.test(readFileSync(join(folder, file), 'utf8'))) throw new Error(`${join(folder, file)} holds a character outside Latin-1, which doubles the memory of its text: write it as an escape`);
 const samples = existsSync(join(root, 'samples')) ? readdirSync(join(root, 'samples')).flatMap((s) => list(join(root, 'samples', s, 'src'))) : [];
 if (samples.length) await build({ ...common, entryPoints: samples, outdir: join(root, 'dist/samples'), entryNames: '[name]' });
 const bin = join(root, 'dist/meltemi.js');

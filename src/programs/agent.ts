@@ -1,6 +1,7 @@
 // pilot-agent: what runs in `istio-proxy` and `istio-init`. Subcommands are Istio's.
 import { createLogger, setLogLevel, setLogSink } from '../base/log.ts';
 import { messageOf } from '../base/errors.ts';
+import { readableStack } from './process/readable-stack.ts';
 
 const VERSION = process.env['MELTEMI_BUILD_VERSION'] ?? '0.0.0';
 
@@ -21,7 +22,9 @@ const log = createLogger('agent');
 
 // `pilot-agent … | head` ends quietly.
 process.stdout.on('error', () => process.exit(0));
-process.on('unhandledRejection', (reason) => log.error('unhandled rejection', { error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) }));
+process.on('unhandledRejection', (reason) => log.error('unhandled rejection', { error: readableStack(reason) }));
+// Node prints the bundle's positions and ends the process; this says where that is in the sources.
+process.on('uncaughtExceptionMonitor', (error) => log.error('uncaught exception', { error: readableStack(error) }));
 
 async function main(argv: readonly string[]): Promise<number | undefined> {
   const [command, ...args] = argv;

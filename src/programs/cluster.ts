@@ -34,6 +34,8 @@ import type { Pod } from '../objects/kubernetes/pod.ts';
 import type { Secret } from '../objects/kubernetes/secret.ts';
 import type { Service } from '../objects/kubernetes/service.ts';
 import { CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SECRET, SERVICE } from '../objects/resource-types.ts';
+import { collectWhenIdle } from './process/idle-collector.ts';
+import { readableStack } from './process/readable-stack.ts';
 
 const log = createLogger('cluster');
 const VERSION = process.env['MELTEMI_BUILD_VERSION'] ?? '0.0.0';
@@ -54,9 +56,10 @@ async function main(): Promise<void> {
   try {
     await run(config, (step) => progress({ step }));
     progress({ ready: true });
+    collectWhenIdle();
     closeSync(config.progressFd);
   } catch (error) {
-    log.error('start failed', { error: error instanceof Error ? error.stack : String(error) });
+    log.error('start failed', { error: readableStack(error) });
     progress({ failed: messageOf(error) });
     process.exit(1);
   }
@@ -158,8 +161,8 @@ function endWhenAsked(config: ClusterConfig): void {
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end(signal));
   if (config.tieFd !== undefined) createReadStream('', { fd: config.tieFd }).on('close', end('the launcher is gone')).on('error', () => {}).resume();
   // A mistake in one controller must not end the mesh; the log says what happened.
-  process.on('uncaughtException', (error) => log.error('uncaught exception', { error: error.stack ?? error.message }));
-  process.on('unhandledRejection', (reason) => log.error('unhandled rejection', { error: reason instanceof Error ? reason.stack : String(reason) }));
+  process.on('uncaughtException', (error) => log.error('uncaught exception', { error: readableStack(error) }));
+  process.on('unhandledRejection', (reason) => log.error('unhandled rejection', { error: readableStack(reason) }));
 }
 
 await main();

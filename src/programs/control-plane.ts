@@ -3,6 +3,8 @@ import { messageOf } from '../base/errors.ts';
 import { createLogger, setLogLevel, setLogSink } from '../base/log.ts';
 import { parseOptions, USAGE } from './control-plane/options.ts';
 import { runControlPlane } from './control-plane/run.ts';
+import { collectWhenIdle } from './process/idle-collector.ts';
+import { readableStack } from './process/readable-stack.ts';
 
 const version = process.env['MELTEMI_BUILD_VERSION'] ?? 'dev';
 const log = createLogger('istiod');
@@ -25,10 +27,11 @@ async function discovery(args: readonly string[]): Promise<void> {
   }
   setLogLevel(options.logLevel);
   setLogSink((line) => process.stdout.write(line));
-  process.on('uncaughtException', (error) => log.error('a bug: uncaught exception', { error: error.stack ?? error.message }));
-  process.on('unhandledRejection', (reason) => log.error('a bug: unhandled rejection', { error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) }));
+  process.on('uncaughtException', (error) => log.error('a bug: uncaught exception', { error: readableStack(error) }));
+  process.on('unhandledRejection', (reason) => log.error('a bug: unhandled rejection', { error: readableStack(reason) }));
   try {
     const running = await runControlPlane(options, version);
+    collectWhenIdle();
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
         running.close();

@@ -15,6 +15,8 @@ import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
 import { listen } from './listen.ts';
 import { openNameService } from './name-service.ts';
 import { markedSocketOpener } from './marked-socket.ts';
+import { trimNativeMemory } from '../../proxy/io/native.ts';
+import { collectWhenIdle } from '../process/idle-collector.ts';
 
 const log = createLogger('agent');
 
@@ -52,6 +54,7 @@ export async function runProxy(args: readonly string[], version: string): Promis
   });
   await listen(status, settings.ports.status);
   metrics.gauge('istio_agent_startup_duration_seconds', 'Seconds from the start of the process to the start of its listeners.', startupSeconds());
+  collectWhenIdle(trimNativeMemory);
   process.on('SIGTERM', () => shutdown(undefined));
   process.on('SIGINT', () => shutdown(undefined));
   void dataPlane.exited.then((code) => {

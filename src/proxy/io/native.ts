@@ -20,6 +20,7 @@ interface Libc {
   setsockopt(fd: number, level: number, option: number, value: Int32Array, length: number): number;
   socket(domain: number, type: number, protocol: number): number;
   close(fd: number): number;
+  malloc_trim(pad: number): number;
   errno(): number;
 }
 
@@ -37,12 +38,27 @@ function loadLibc(): Libc | undefined {
       setsockopt: library.func('int setsockopt(int fd, int level, int optname, void *val, uint32_t len)') as Libc['setsockopt'],
       socket: library.func('int socket(int domain, int type, int protocol)') as Libc['socket'],
       close: library.func('int close(int fd)') as Libc['close'],
+      malloc_trim: optional(() => library.func('int malloc_trim(size_t pad)') as Libc['malloc_trim']),
       errno: () => koffi.errno(),
     };
   } catch (thrown) {
     log.error('cannot call the C library: original destinations of redirected connections are unknown', { error: String(thrown) });
   }
   return libc;
+}
+
+/** musl has no malloc_trim. */
+function optional(find: () => Libc['malloc_trim']): Libc['malloc_trim'] {
+  try {
+    return find();
+  } catch {
+    return () => 0;
+  }
+}
+
+/** Returns freed native memory to the system; does nothing before the C library was needed for something else. @see malloc_trim(3) */
+export function trimNativeMemory(): void {
+  libc?.malloc_trim(0);
 }
 
 function openFirst(koffi: typeof Koffi, names: readonly string[]): Koffi.LibraryHandle {
