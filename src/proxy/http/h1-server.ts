@@ -5,6 +5,7 @@ import { ChunkDecoder } from './chunked.ts';
 import { FieldHeaders, headerLines } from './field-headers.ts';
 import { H1Headers } from './h1-headers.ts';
 import { HeadOffsets, PARSE, parseRequestHead } from './h1-parser.ts';
+import { LF } from './h1-syntax.ts';
 import type { HeadLimits } from './h1-parser.ts';
 import { splitTarget } from './h1-target.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from './message.ts';
@@ -89,6 +90,11 @@ export class H1ServerConnection implements ConnectionSink {
   onData(buffer: Buffer, start: number, end: number): void {
     if (this.waiting !== undefined) {
       const joined = Buffer.concat([this.waiting, buffer.subarray(start, end)]);
+      if (this.state === 'head' && joined.length <= this.options.limits.maxBytes && !buffer.subarray(start, end).includes(LF)) {
+        // No line ended: a head that trickles in byte by byte is not parsed again for each of them.
+        this.waiting = joined;
+        return;
+      }
       this.waiting = undefined;
       this.run(joined, 0, joined.length);
     } else this.run(buffer, start, end);
