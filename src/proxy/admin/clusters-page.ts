@@ -1,12 +1,12 @@
 /** `/clusters` as text and JSON. */
-import { RE2JS } from 're2js';
+import { compileRe2 } from '../route/re2.ts';
 import type { ClusterHost } from '../cluster/host.ts';
 import type { RuntimeCluster } from '../cluster/runtime-cluster.ts';
 import type { ConfigManager } from '../config/manager.ts';
 
 /** Clusters that serve, optionally those whose name the RE2 `filter` finds. */
 function selected(manager: ConfigManager, filter: string | undefined): readonly RuntimeCluster[] {
-  const pattern = filter ? RE2JS.compile(filter) : undefined;
+  const pattern = filter ? compileRe2(filter) : undefined;
   return [...manager.clusters.all()].filter((cluster) => !manager.clusters.isWarming(cluster.name) && (!pattern || pattern.matcher(cluster.name).find()));
 }
 

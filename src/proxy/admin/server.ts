@@ -1,7 +1,7 @@
 /** Envoy's administration interface on loopback, and the text of the Prometheus port. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { RE2JS } from 're2js';
+import { compileRe2 } from '../route/re2.ts';
 import { systemClock, type Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { setLogLevel, type LogLevel } from '../../base/log.ts';
@@ -167,7 +167,7 @@ export class Admin {
     if (query.has('mask')) throw new Error('mask is not supported');
     const { manager, secrets, node, bootstrap } = this.options;
     const name = query.get('name_regex');
-    const pattern = name === null ? undefined : RE2JS.compile(name);
+    const pattern = name === null ? undefined : compileRe2(name);
     return json(
       await configDump(
         { manager, secrets: secrets(), bootstrap: bootstrap ?? { node: nodeJson(node) }, startedMs: this.startedMs },

@@ -1,5 +1,5 @@
 /** Which of Envoy's stats the Prometheus pages show: Istio's list and what the workload adds. */
-import { RE2JS } from 're2js';
+import { compileRe2 } from '../route/re2.ts';
 
 export interface StatsInclusion {
   readonly prefixes: readonly string[];
@@ -45,7 +45,7 @@ export function inclusionOf(metadata: Readonly<Record<string, unknown>>): StatsI
 
 function compile(pattern: string): readonly ((name: string) => boolean)[] {
   try {
-    const compiled = RE2JS.compile(pattern);
+    const compiled = compileRe2(pattern);
     return [(name) => compiled.testExact(name)];
   } catch {
     return [];

@@ -1,5 +1,5 @@
 /** `/stats` in its formats. */
-import { RE2JS } from 're2js';
+import { compileRe2 } from '../route/re2.ts';
 import { encodeLabels, encodeMetrics } from '../../telemetry/metrics/exposition.ts';
 import type { MetricRegistry } from '../../telemetry/metrics/registry.ts';
 import type { Stat } from './stat-list.ts';
@@ -15,7 +15,7 @@ export interface StatsQuery {
 
 /** Throws RE2's complaint for a bad filter. */
 export function selectStats(stats: readonly Stat[], query: StatsQuery): readonly Stat[] {
-  const pattern = query.filter ? RE2JS.compile(query.filter) : undefined;
+  const pattern = query.filter ? compileRe2(query.filter) : undefined;
   const kind = /^counters$/i.test(query.type) ? 'counter' : /^gauges$/i.test(query.type) ? 'gauge' : undefined;
   return stats.filter((stat) => (!query.usedOnly || stat.value !== 0) && (kind === undefined || stat.kind === kind) && (pattern === undefined || pattern.matcher(stat.name).find() !== query.invert));
 }

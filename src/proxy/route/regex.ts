@@ -1,5 +1,6 @@
 /** RE2 patterns as predicates: linear time, and no regex at all where the pattern is a literal, a prefix or a suffix. */
-import { RE2JS } from 're2js';
+import type { RE2JS } from 're2js';
+import { compileRe2 } from './re2.ts';
 
 /** Tests a whole text. */
 export type TextPredicate = (text: string) => boolean;
@@ -57,7 +58,7 @@ export function compileSubstitution(pattern: string, substitution: string): (tex
 
 function compilePattern(pattern: string): RE2JS {
   try {
-    return RE2JS.compile(pattern);
+    return compileRe2(pattern);
   } catch (thrown) {
     throw new Error(`invalid regex "${pattern}": ${thrown instanceof Error ? thrown.message : String(thrown)}`);
   }
