@@ -1,4 +1,5 @@
 /** All kinds with their schemas. Large: import it only where schemas are needed (the API server, the CLI); elsewhere `resource-types.ts` and types do. */
+import { GATEWAY_API_KINDS } from './gateway-api/kinds.ts';
 import { ISTIO_KINDS } from './istio/kinds.ts';
 import type { KindInfo } from './kind.ts';
 import { CONFIG_MAP_KIND } from './kubernetes/config-map.ts';
@@ -41,6 +42,7 @@ export const KINDS: readonly KindInfo[] = [
   TOKEN_REVIEW_KIND,
   LEASE_KIND,
   ...ISTIO_KINDS,
+  ...GATEWAY_API_KINDS,
 ];
 
 /** The kind with this name, or undefined. The core group is ''. */

@@ -73,3 +73,29 @@ export const WASM_PLUGIN = type('extensions.istio.io', 'v1alpha1', 'WasmPlugin',
 export const TRAFFIC_EXTENSION = type('extensions.istio.io', 'v1alpha1', 'TrafficExtension', 'trafficextensions');
 /** IstioOperator (install.istio.io); a file format, not served. */
 export const ISTIO_OPERATOR = type('install.istio.io', 'v1alpha1', 'IstioOperator', 'istiooperators');
+/** GatewayClass (gateway.networking.k8s.io). */
+export const GATEWAY_CLASS = type('gateway.networking.k8s.io', 'v1', 'GatewayClass', 'gatewayclasses', false);
+/** Gateway of Gateway API (gateway.networking.k8s.io), not Istio's. */
+export const KUBERNETES_GATEWAY = type('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways');
+/** ListenerSet (gateway.networking.k8s.io). */
+export const LISTENER_SET = type('gateway.networking.k8s.io', 'v1', 'ListenerSet', 'listenersets');
+/** XListenerSet (gateway.networking.x-k8s.io): ListenerSet before it was stable. */
+export const X_LISTENER_SET = type('gateway.networking.x-k8s.io', 'v1alpha1', 'XListenerSet', 'xlistenersets');
+/** HTTPRoute (gateway.networking.k8s.io). */
+export const HTTP_ROUTE = type('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes');
+/** GRPCRoute (gateway.networking.k8s.io). */
+export const GRPC_ROUTE = type('gateway.networking.k8s.io', 'v1', 'GRPCRoute', 'grpcroutes');
+/** TLSRoute (gateway.networking.k8s.io). */
+export const TLS_ROUTE = type('gateway.networking.k8s.io', 'v1', 'TLSRoute', 'tlsroutes');
+/** TCPRoute (gateway.networking.k8s.io). */
+export const TCP_ROUTE = type('gateway.networking.k8s.io', 'v1', 'TCPRoute', 'tcproutes');
+/** UDPRoute (gateway.networking.k8s.io). */
+export const UDP_ROUTE = type('gateway.networking.k8s.io', 'v1', 'UDPRoute', 'udproutes');
+/** ReferenceGrant (gateway.networking.k8s.io). */
+export const REFERENCE_GRANT = type('gateway.networking.k8s.io', 'v1beta1', 'ReferenceGrant', 'referencegrants');
+/** BackendTLSPolicy (gateway.networking.k8s.io). */
+export const BACKEND_TLS_POLICY = type('gateway.networking.k8s.io', 'v1', 'BackendTLSPolicy', 'backendtlspolicies');
+/** XBackendTrafficPolicy (gateway.networking.x-k8s.io). */
+export const X_BACKEND_TRAFFIC_POLICY = type('gateway.networking.x-k8s.io', 'v1alpha1', 'XBackendTrafficPolicy', 'xbackendtrafficpolicies');
+/** XBackend (gateway.networking.x-k8s.io). */
+export const X_BACKEND = type('gateway.networking.x-k8s.io', 'v1alpha1', 'XBackend', 'xbackends');
