@@ -1,5 +1,6 @@
 import type { RetrySettings } from './virtual-service.ts';
 import type { LocalitySettings } from './destination-rule.ts';
+import type { ExtAuthzProvider } from './ext-authz-provider.ts';
 
 /** What MeshConfig says, with defaults filled in. */
 export interface MeshSettings {
@@ -31,6 +32,8 @@ export interface MeshSettings {
   readonly locality: LocalitySettings;
   readonly dnsRefreshRateMs: number;
   readonly tracing: TracingSettings | undefined;
+  /** External authorizers, in the order of the mesh config. */
+  readonly extAuthzProviders: readonly ExtAuthzProvider[];
   readonly serviceExportTo: readonly string[];
   readonly virtualServiceExportTo: readonly string[];
   readonly destinationRuleExportTo: readonly string[];

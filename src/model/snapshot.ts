@@ -1,8 +1,10 @@
+import type { AuthorizationPolicy } from './authorization-policy.ts';
 import type { DestinationRule } from './destination-rule.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Gateway } from './gateway.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { PeerAuthentication } from './peer-authentication.ts';
+import type { RequestAuthentication } from './request-authentication.ts';
 import type { Service } from './service.ts';
 import type { Sidecar } from './sidecar.ts';
 import type { VirtualService } from './virtual-service.ts';
@@ -34,6 +36,8 @@ export interface MeshSnapshot {
   readonly destinationRules: readonly DestinationRule[];
   readonly gateways: readonly Gateway[];
   readonly peerAuthentications: readonly PeerAuthentication[];
+  readonly requestAuthentications: readonly RequestAuthentication[];
+  readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly sidecars: readonly Sidecar[];
   /** `namespace/name` → TLS secret. */
   readonly secrets: ReadonlyMap<string, CredentialSecret>;

@@ -1,9 +1,12 @@
+import type { AuthorizationPolicy } from './authorization-policy.ts';
 import { type DestinationRule, type Subset, type TrafficPolicy } from './destination-rule.ts';
 import type { Gateway } from './gateway.ts';
 import { contentHash } from './hash.ts';
 import { covers, isWildcard, mostSpecific, overlaps } from './hostname.ts';
 import { effectiveMtls, type EffectiveMtls, type MtlsMode } from './peer-authentication.ts';
+import { policyApplies } from './policy-target.ts';
 import type { ProxyNode } from './proxy-node.ts';
+import type { RequestAuthentication } from './request-authentication.ts';
 import type { Service, ServicePort } from './service.ts';
 import type { EgressListener, Sidecar } from './sidecar.ts';
 import { endpointsOf, endpointTraits, type MeshSnapshot } from './snapshot.ts';
@@ -30,6 +33,9 @@ export interface ProxyView {
   readonly byHostname: ReadonlyMap<string, Service>;
   readonly inbound: readonly ServiceTarget[];
   readonly mtls: EffectiveMtls;
+  /** Policies that hold for this proxy's workload, oldest first. */
+  readonly authorizationPolicies: readonly AuthorizationPolicy[];
+  readonly requestAuthentications: readonly RequestAuthentication[];
   /** VirtualServices that may concern this proxy: those on `mesh` for sidecars, those on its gateways for routers. Private before shared ones. */
   readonly virtualServices: readonly VirtualService[];
   /** Gateways whose selector takes this router; empty for sidecars. */
@@ -57,9 +63,13 @@ export function viewOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyView {
   const virtualServices = rankPrivateFirst(egress ? candidates.filter((rule) => rule.hosts.some((host) => imports(egress, rule.namespace, host, overlaps))) : candidates, proxy);
   const services = visibleServices(snapshot, proxy, egress, virtualServices);
   const labels = labelsOf(snapshot, proxy);
+  const subject = { namespace: proxy.namespace, labels };
+  const root = snapshot.mesh.rootNamespace;
   return {
     kind: 'proxy-view', snapshot, proxy, sidecar, services, byHostname: new Map(services.map((service) => [service.hostname, service])),
     inbound: targetsOf(snapshot, proxy), virtualServices, gateways,
+    authorizationPolicies: snapshot.authorizationPolicies.filter((policy) => policyApplies(policy, subject, root)),
+    requestAuthentications: snapshot.requestAuthentications.filter((policy) => policyApplies(policy, subject, root)),
     mtls: effectiveMtls(snapshot.peerAuthentications, snapshot.mesh.rootNamespace, proxy.namespace, labels),
     outboundPolicy: sidecar?.outboundPolicy ?? snapshot.mesh.outboundPolicy,
   };
@@ -243,6 +253,7 @@ export function dependenciesOf(view: ProxyView): ReadonlySet<string> {
   for (const service of view.services) names.add(`service/${service.key}`);
   for (const rule of view.virtualServices) names.add(rule.origin);
   for (const gateway of view.gateways) names.add(gateway.origin);
+  for (const policy of [...view.authorizationPolicies, ...view.requestAuthentications]) names.add(policy.origin);
   if (view.sidecar) names.add(view.sidecar.origin);
   return names;
 }
@@ -265,6 +276,7 @@ function computeKey(view: ProxyView): string {
     proxy.istioFilters, proxy.dnsCapture, proxy.dnsAutoAllocate, proxy.locality, proxy.network, proxy.clusterId,
     view.inbound.map((target) => [target.service.digest, target.port.number, target.targetPort]),
     // Ingress of a Sidecar names (and may send to) the pod's own address.
+    view.authorizationPolicies.map((policy) => policy.digest), view.requestAuthentications.map((policy) => policy.digest),
     view.mtls.digests, view.sidecar?.digest, view.sidecar && view.sidecar.ingress.length > 0 ? proxy.ipAddresses : [], view.virtualServices.map((rule) => rule.digest), view.gateways.map((gateway) => gateway.digest),
   ];
   for (const service of view.services) {

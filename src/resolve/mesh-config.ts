@@ -3,6 +3,7 @@ import { contentHash } from '../model/hash.ts';
 import type { MeshSettings, TracingSettings } from '../model/mesh.ts';
 import { Cursor } from './cursor.ts';
 import { readLocality } from './destination-rule.ts';
+import { readExtAuthzProviders } from './ext-authz-provider.ts';
 import { readRetries } from './http-route.ts';
 
 export interface MeshInput {
@@ -49,6 +50,7 @@ export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettin
     locality: readLocality(mesh.at('localityLbSetting')) ?? { enabled: true, distribute: [], failover: [], failoverPriority: [] },
     dnsRefreshRateMs: mesh.at('dnsRefreshRate').durationMs() ?? 60_000,
     tracing: readTracing(mesh.at('defaultConfig').at('tracing'), mesh),
+    extAuthzProviders: readExtAuthzProviders(mesh),
     serviceExportTo: list('defaultServiceExportTo'),
     virtualServiceExportTo: list('defaultVirtualServiceExportTo'),
     destinationRuleExportTo: list('defaultDestinationRuleExportTo'),

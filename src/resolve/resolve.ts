@@ -1,5 +1,6 @@
 import { messageOf } from '../base/errors.ts';
 import type { Issue } from '../base/issue.ts';
+import type { AuthorizationPolicy } from '../model/authorization-policy.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Service } from '../model/service.ts';
 import type { MeshSnapshot } from '../model/snapshot.ts';
@@ -9,6 +10,7 @@ import type { KubeObject } from '../objects/meta.ts';
 import { allocateAddresses } from './address-allocation.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
 import { mergeDelegates, type ReadVirtualService } from './delegate.ts';
+import { denyingPolicy, resolveAuthorizationPolicy } from './authorization-policy.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
 import { resolveMeshHttpRoute } from './gateway-api-route.ts';
 import { resolveGateway } from './gateway.ts';
@@ -16,6 +18,7 @@ import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } f
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
 import { checkReferences } from './references.ts';
+import { resolveRequestAuthentication, type FetchedKeySet } from './request-authentication.ts';
 import { resolveSecret } from './secret.ts';
 import { resolveServiceEntry } from './service-entry.ts';
 import { resolveSidecar } from './sidecar.ts';
@@ -30,6 +33,8 @@ export interface ResolveInput extends MeshInput {
   readonly configDomainSuffix?: string;
   /** The snapshot in force: an Istio object that is wrong now keeps its last good version from there. Undefined: it is left out. */
   readonly previous?: MeshSnapshot | undefined;
+  /** Key sets of token issuers by the URI they were fetched from. */
+  readonly keySets?: ReadonlyMap<string, FetchedKeySet> | undefined;
 }
 
 /** Objects → model. Never throws for what a user wrote: an object that is wrong becomes issues and is left out, everything else goes on. */
@@ -60,11 +65,19 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
     destinationRules: oldestFirst(keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules)),
     gateways: oldestFirst(keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways)),
     peerAuthentications: oldestFirst(keeping('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object), input.previous?.peerAuthentications)),
+    requestAuthentications: oldestFirst(keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications)),
+    authorizationPolicies: oldestFirst(resolvePolicies(context, kind('security.istio.io/AuthorizationPolicy'), input.previous?.authorizationPolicies)),
     sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
     secrets: new Map(each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret])),
   };
   issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind, snapshot));
   return { snapshot, issues };
+}
+
+/** A policy that cannot be read keeps its last good version; without one it denies. */
+function resolvePolicies(context: ResolveContext, objects: readonly KubeObject[], last: readonly AuthorizationPolicy[] | undefined): AuthorizationPolicy[] {
+  return objects.map((object) => guarded(context.issues, object, (policy) => resolveAuthorizationPolicy(context, policy))
+    ?? last?.find((good) => good.name === object.metadata.name && good.namespace === namespaceOf(object)) ?? denyingPolicy(context, object));
 }
 
 interface Named {

@@ -1,0 +1,54 @@
+import { contentHash } from '../model/hash.ts';
+import type { JwtRule, RequestAuthentication } from '../model/request-authentication.ts';
+import type { KubeObject } from '../objects/meta.ts';
+import { createdMsOf, namespaceOf, originOf, readSpec, warn, type ResolveContext } from './context.ts';
+import type { Cursor } from './cursor.ts';
+import { readTargeting } from './policy-target.ts';
+
+/** A key set the control plane fetched, or tried to. */
+export interface FetchedKeySet {
+  /** Last good text; '' when there never was one. */
+  readonly jwks: string;
+  /** Why the last try failed; undefined = it did not. */
+  readonly problem: string | undefined;
+  /** When `jwks` was fetched, ISO time; '' when never. */
+  readonly fetchedAt: string;
+}
+
+/** Reads a RequestAuthentication with the key sets known by now; undefined (and issues) when it must be left out. */
+export function resolveRequestAuthentication(context: ResolveContext, object: KubeObject, keySets: ReadonlyMap<string, FetchedKeySet>): RequestAuthentication | undefined {
+  return readSpec(context, object, (spec) => {
+    const rules = spec.at('jwtRules').items().map((rule) => readRule(context, object, rule, keySets));
+    return {
+      kind: 'request-authentication' as const, name: object.metadata.name, namespace: namespaceOf(object), ...readTargeting(spec), rules,
+      createdMs: createdMsOf(object), origin: originOf(object), digest: contentHash([originOf(object), spec.value, rules.map((rule) => rule.jwks)]),
+    };
+  });
+}
+
+function readRule(context: ResolveContext, object: KubeObject, rule: Cursor, keySets: ReadonlyMap<string, FetchedKeySet>): JwtRule {
+  const issuer = rule.at('issuer').string();
+  if (issuer === '') rule.at('issuer').fail('is required');
+  return {
+    issuer, audiences: rule.at('audiences').strings(), jwks: keysOf(context, object, rule, keySets),
+    fromHeaders: rule.at('fromHeaders').items().map((header) => ({ name: header.at('name').string(), prefix: header.at('prefix').string() })),
+    fromParams: rule.at('fromParams').strings(), fromCookies: rule.at('fromCookies').strings(),
+    forwardOriginalToken: rule.at('forwardOriginalToken').boolean() ?? false, outputPayloadToHeader: rule.at('outputPayloadToHeader').string(),
+    outputClaimToHeaders: rule.at('outputClaimToHeaders').items().map((entry) => ({ header: entry.at('header').string(), claim: entry.at('claim').string() })),
+    spaceDelimitedClaims: rule.at('spaceDelimitedClaims').strings(),
+  };
+}
+
+function keysOf(context: ResolveContext, object: KubeObject, rule: Cursor, keySets: ReadonlyMap<string, FetchedKeySet>): string {
+  const inline = rule.at('jwks').string();
+  if (inline !== '') return inline;
+  const uri = rule.at('jwksUri').string();
+  const fetched = keySets.get(uri);
+  const path = rule.at('jwksUri').path;
+  if (uri === '') warn(context, object, 'MLT0012', rule.path, 'Neither jwks nor jwksUri is given: no token of this issuer is accepted.');
+  else if (fetched?.problem !== undefined)
+    warn(context, object, 'MLT0012', path, fetched.jwks === ''
+      ? `The key set cannot be fetched (${fetched.problem}): no token of this issuer is accepted until it can.`
+      : `The key set is stale: it was last fetched at ${fetched.fetchedAt} and stays in use (${fetched.problem}).`);
+  return fetched?.jwks ?? '';
+}
