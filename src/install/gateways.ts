@@ -1,6 +1,7 @@
 /** Manifests of ingress and egress gateways: the same program as a sidecar, injected by the `gateway` template. */
 import type { KubeObject } from '../objects/meta.ts';
 import type { GatewayComponent } from './operator.ts';
+import { gatewayRbac } from './rbac.ts';
 
 interface GatewayPort {
   readonly name: string;
@@ -27,6 +28,7 @@ export function gatewayObjects(component: GatewayComponent, direction: 'ingress'
   const ports = direction === 'ingress' ? INGRESS_PORTS : EGRESS_PORTS;
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account, namespace, labels } },
+    ...gatewayRbac(name, { name: account, namespace }, labels),
     {
       apiVersion: 'v1', kind: 'Service', metadata: { name, namespace, labels },
       spec: { type: direction === 'ingress' ? 'LoadBalancer' : 'ClusterIP', selector: labels, ports: ports.map((port) => ({ ...port, protocol: 'TCP' })) },

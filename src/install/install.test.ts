@@ -40,3 +40,14 @@ test('values: maps merge, lists are replaced, null removes, prototypes are not r
   setValue({}, '__proto__.polluted', true);
   expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
 });
+
+test('the control plane and gateways may do what they need, and only that', () => {
+  const result = operatorSpec([]);
+  const objects = 'spec' in result ? installSteps(result.spec, { version: '1', crds: [], webhooks: [] }).flatMap((step) => step.objects) : [];
+  const names = (kind: string) => objects.filter((object) => object.kind === kind).map((object) => `${object.metadata.namespace ?? ''}/${object.metadata.name}`);
+  expect(names('ClusterRole')).toEqual(['/istiod-clusterrole-istio-system']);
+  expect(names('ClusterRoleBinding')).toEqual(['/istiod-clusterrole-istio-system']);
+  expect(names('RoleBinding')).toEqual(['istio-system/istiod', 'istio-system/istio-ingressgateway-sds']);
+  const rules = objects.flatMap((object) => (object as unknown as { rules?: { verbs: string[]; resources: string[] }[] }).rules ?? []);
+  expect(rules.filter(({ verbs, resources }) => verbs.includes('*') && resources.includes('*'))).toEqual([]);
+});

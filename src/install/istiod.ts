@@ -1,6 +1,7 @@
-/** Manifests of the control plane: account, configuration, service and deployment. */
+/** Manifests of the control plane: account, roles, configuration, service and deployment. */
 import { stringify } from 'yaml';
 import type { KubeObject } from '../objects/meta.ts';
+import { istiodRbac } from './rbac.ts';
 import { valueAt, type Values } from './values.ts';
 
 const LABELS = { app: 'istiod', istio: 'pilot' };
@@ -15,6 +16,7 @@ export function istiodObjects(options: IstiodOptions): readonly KubeObject[] {
   const { namespace, values, meshConfig } = options;
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'istiod', namespace, labels: { app: 'istiod' } } },
+    ...istiodRbac(namespace),
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio', namespace, labels: { 'istio.io/rev': 'default' } }, data: { mesh: stringify(meshConfig), meshNetworks: 'networks: {}' } },
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio-sidecar-injector', namespace, labels: { 'istio.io/rev': 'default' } }, data: { values: JSON.stringify(values, null, 2), config: 'policy: enabled\n' } },
     {

@@ -13,6 +13,7 @@ import { LEASE_KIND } from './kubernetes/lease.ts';
 import { NAMESPACE_KIND } from './kubernetes/namespace.ts';
 import { NODE_KIND } from './kubernetes/node.ts';
 import { POD_KIND } from './kubernetes/pod.ts';
+import { CLUSTER_ROLE_BINDING_KIND, CLUSTER_ROLE_KIND, ROLE_BINDING_KIND, ROLE_KIND } from './kubernetes/rbac.ts';
 import { REPLICA_SET_KIND } from './kubernetes/replica-set.ts';
 import { SECRET_KIND } from './kubernetes/secret.ts';
 import { SERVICE_ACCOUNT_KIND } from './kubernetes/service-account.ts';
@@ -41,6 +42,10 @@ export const KINDS: readonly KindInfo[] = [
   CUSTOM_RESOURCE_DEFINITION_KIND,
   TOKEN_REVIEW_KIND,
   LEASE_KIND,
+  ROLE_KIND,
+  ROLE_BINDING_KIND,
+  CLUSTER_ROLE_KIND,
+  CLUSTER_ROLE_BINDING_KIND,
   ...ISTIO_KINDS,
   ...GATEWAY_API_KINDS,
 ];

@@ -41,6 +41,14 @@ export const CUSTOM_RESOURCE_DEFINITION = type('apiextensions.k8s.io', 'v1', 'Cu
 export const TOKEN_REVIEW = type('authentication.k8s.io', 'v1', 'TokenReview', 'tokenreviews', false);
 /** Lease (coordination.k8s.io). */
 export const LEASE = type('coordination.k8s.io', 'v1', 'Lease', 'leases');
+/** Role (rbac.authorization.k8s.io). */
+export const ROLE = type('rbac.authorization.k8s.io', 'v1', 'Role', 'roles');
+/** RoleBinding (rbac.authorization.k8s.io). */
+export const ROLE_BINDING = type('rbac.authorization.k8s.io', 'v1', 'RoleBinding', 'rolebindings');
+/** ClusterRole (rbac.authorization.k8s.io). */
+export const CLUSTER_ROLE = type('rbac.authorization.k8s.io', 'v1', 'ClusterRole', 'clusterroles', false);
+/** ClusterRoleBinding (rbac.authorization.k8s.io). */
+export const CLUSTER_ROLE_BINDING = type('rbac.authorization.k8s.io', 'v1', 'ClusterRoleBinding', 'clusterrolebindings', false);
 /** VirtualService (networking.istio.io). */
 export const VIRTUAL_SERVICE = type('networking.istio.io', 'v1', 'VirtualService', 'virtualservices');
 /** DestinationRule (networking.istio.io). */

@@ -1,7 +1,7 @@
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../objects/meta.ts';
-import { CONFIG_MAP, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT } from '../../objects/resource-types.ts';
+import { CLUSTER_ROLE_BINDING, CONFIG_MAP, NAMESPACE, POD, SERVICE, SERVICE_ACCOUNT } from '../../objects/resource-types.ts';
 import type { WatchEvent } from '../client/client.ts';
 import type { Environment } from './rest/context.ts';
 import { deleteOldEvents } from './rest/expire-events.ts';
@@ -157,6 +157,8 @@ describe('the in-process client', () => {
     expect((await server.fetch('/api/v1/pods', { anonymous: true, headers })).status).toBe(401);
     const own = await client.post<{ status: { token: string } }>('/api/v1/namespaces/default/serviceaccounts/default/token', { spec: { boundObjectRef: bound } });
     const allowed = { anonymous: true, headers: { authorization: `Bearer ${own.status.token}` } };
+    expect((await server.fetch('/api/v1/pods', allowed)).status).toBe(403);
+    await client.create(CLUSTER_ROLE_BINDING, { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRoleBinding', metadata: { name: 'sees' }, roleRef: { kind: 'ClusterRole', name: 'view' }, subjects: [{ kind: 'Group', name: 'system:serviceaccounts' }] } as never);
     expect((await server.fetch('/api/v1/pods', allowed)).status).toBe(200);
     await client.delete(POD, pod.metadata.name, 'default');
     expect((await server.fetch('/api/v1/pods', allowed)).status).toBe(401);

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { createServer as createTlsServer, type Server } from 'node:https';
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { KindInfo } from '../../objects/kind.ts';
 import { KINDS } from '../../objects/registry.ts';
@@ -13,6 +14,8 @@ import { serveDefinitions } from './api/crd.ts';
 import { ResourceTable } from './api/resources.ts';
 import { REVIEW_KINDS } from './api/reviews.ts';
 import { storageKey } from './api/storage-key.ts';
+import { createAuthorizer } from './auth/rbac/authorizer.ts';
+import { ensureDefaultRoles, keepAggregated } from './auth/rbac/bootstrap.ts';
 import type { Pki } from './auth/pki.ts';
 import { TokenAuthority } from './auth/tokens.ts';
 import type { UserInfo } from './auth/user.ts';
@@ -52,7 +55,7 @@ export interface ApiServerOptions {
 export type ListenTarget = { readonly host: string; readonly port: number } | { readonly fd: number };
 
 export interface ApiServer {
-  /** Resolves when the namespaces that always exist are there. */
+  /** Resolves when the namespaces and roles that always exist are there. */
   readonly ready: Promise<void>;
   /** Starts to accept connections; may be called for several addresses. Resolves to the port. */
   listen(target: ListenTarget): Promise<number>;
@@ -71,14 +74,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, pki } = options;
   const resources = new ResourceTable([...(options.kinds ?? KINDS.filter((info) => !info.custom)), ...REVIEW_KINDS]);
   const stopDefinitions = serveDefinitions(store, resources);
-  const env: Environment = {
-    store,
-    resources,
-    webhooks: createWebhooks(store, resources, options.dial),
-    services: createServiceAllocator(store, options.serviceRange),
-    log: createLogger('apiserver'),
-    now: options.now ?? Date.now,
-  };
+  const env = createEnvironment(options, resources);
   const closing = new AbortController();
   // Every open watch listens to it.
   setMaxListeners(0, closing.signal);
@@ -95,8 +91,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     socket.on('error', () => socket.destroy());
     https.emit('connection', socket);
   };
+  const system = createInProcessClient(handlers);
+  const stopAggregation = keepAggregated(store, system, (error) => env.log.error('cluster roles cannot be aggregated', { error: messageOf(error) }));
+  const ready = Promise.all([createSystemNamespaces(env, system), ensureDefaultRoles(system)]).then(() => {});
   return {
-    ready: createSystemNamespaces(env, createInProcessClient(handlers)),
+    ready,
     caPem: pki.ca.certPem,
     accept,
     client: ({ user, agent } = {}) => createInProcessClient(handlers, user, agent),
@@ -115,6 +114,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     async close() {
       closing.abort();
       stopDefinitions();
+      stopAggregation();
+      env.authorizer.close();
       stopExpiry();
       const closed = listeners.map((listener) => new Promise((resolve) => listener.close(resolve)));
       // Watches get a moment to end their streams in order.
@@ -122,6 +123,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
       await Promise.all(closed);
       https.close();
     },
+  };
+}
+
+function createEnvironment({ store, dial, serviceRange, now }: ApiServerOptions, resources: ResourceTable): Environment {
+  return {
+    store,
+    resources,
+    webhooks: createWebhooks(store, resources, dial),
+    services: createServiceAllocator(store, serviceRange),
+    authorizer: createAuthorizer(store),
+    log: createLogger('apiserver'),
+    now: now ?? Date.now,
   };
 }
 

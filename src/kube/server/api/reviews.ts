@@ -12,5 +12,7 @@ const groups = list(str(), { atomic: true });
 export const REVIEW_KINDS: readonly KindInfo[] = [
   defineKind({ group: 'authorization.k8s.io', version: 'v1', kind: 'SelfSubjectAccessReview', plural: 'selfsubjectaccessreviews', namespaced: false }, { fields: { spec: obj({ resourceAttributes, nonResourceAttributes }), status } }),
   defineKind({ group: 'authorization.k8s.io', version: 'v1', kind: 'SubjectAccessReview', plural: 'subjectaccessreviews', namespaced: false }, { fields: { spec: obj({ resourceAttributes, nonResourceAttributes, user: str(), groups, uid: str(), extra: anyObject() }), status } }),
+  defineKind({ group: 'authorization.k8s.io', version: 'v1', kind: 'LocalSubjectAccessReview', plural: 'localsubjectaccessreviews', namespaced: true }, { fields: { spec: obj({ resourceAttributes, nonResourceAttributes, user: str(), groups, uid: str(), extra: anyObject() }), status } }),
+  defineKind({ group: 'authorization.k8s.io', version: 'v1', kind: 'SelfSubjectRulesReview', plural: 'selfsubjectrulesreviews', namespaced: false }, { fields: { spec: obj({ namespace: str() }), status: anyObject() } }),
   defineKind({ group: 'authentication.k8s.io', version: 'v1', kind: 'SelfSubjectReview', plural: 'selfsubjectreviews', namespaced: false }, { fields: { status: obj({ userInfo: obj({ username: str(), uid: str(), groups, extra: anyObject() }) }) } }),
 ];

@@ -1,4 +1,4 @@
-/** Who sends a request, and what they may do. */
+/** Who sends a request. */
 import type { TLSSocket } from 'node:tls';
 import { textAt } from '../json.ts';
 import { storageKey } from '../api/storage-key.ts';
@@ -50,8 +50,3 @@ export function userOfToken(token: string, tokens: TokenAuthority, store: Store,
 
 /** The audience of requests to this server. */
 export const API_AUDIENCES: readonly string[] = [ISSUER];
-
-/** Rules are not enforced yet: administrators and service accounts may do everything, other authenticated users nothing. */
-export function mayDoEverything(user: UserInfo): boolean {
-  return user.groups.includes('system:masters') || user.groups.includes('system:serviceaccounts');
-}

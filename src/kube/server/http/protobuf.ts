@@ -5,74 +5,7 @@
  */
 import { setOwn } from '../json.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
-
-/** `int!` and `bool!` keep zero: there absent means something else. */
-type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | Message;
-type Field = readonly [name: string, type: FieldType, repeated?: 'list'];
-interface Message {
-  readonly [field: number]: Field;
-}
-
-const META: Message = {
-  1: ['name', 'string'], 2: ['generateName', 'string'], 3: ['namespace', 'string'], 5: ['uid', 'string'], 6: ['resourceVersion', 'string'], 7: ['generation', 'int'],
-  8: ['creationTimestamp', 'time'], 11: ['labels', 'map'], 12: ['annotations', 'map'], 14: ['finalizers', 'string', 'list'],
-};
-const SELECTOR: Message = { 1: ['matchLabels', 'map'], 2: ['matchExpressions', { 1: ['key', 'string'], 2: ['operator', 'string'], 3: ['values', 'string', 'list'] }, 'list'] };
-const CONTAINER: Message = {
-  1: ['name', 'string'], 2: ['image', 'string'], 3: ['command', 'string', 'list'], 4: ['args', 'string', 'list'], 5: ['workingDir', 'string'],
-  6: ['ports', { 1: ['name', 'string'], 2: ['hostPort', 'int'], 3: ['containerPort', 'int'], 4: ['protocol', 'string'], 5: ['hostIP', 'string'] }, 'list'],
-  7: ['env', { 1: ['name', 'string'], 2: ['value', 'string'] }, 'list'], 14: ['imagePullPolicy', 'string'],
-};
-const POD_TEMPLATE: Message = {
-  1: ['metadata', META],
-  2: ['spec', { 2: ['containers', CONTAINER, 'list'], 3: ['restartPolicy', 'string'], 6: ['dnsPolicy', 'string'], 7: ['nodeSelector', 'map'], 8: ['serviceAccountName', 'string'], 20: ['initContainers', CONTAINER, 'list'] }],
-};
-const BACKEND: Message = {
-  3: ['resource', { 1: ['apiGroup', 'string'], 2: ['kind', 'string'], 3: ['name', 'string'] }],
-  4: ['service', { 1: ['name', 'string'], 2: ['port', { 1: ['name', 'string'], 2: ['number', 'int'] }] }],
-};
-
-const MESSAGES: Readonly<Record<string, Message>> = {
-  'v1/Namespace': { 1: ['metadata', META], 2: ['spec', { 1: ['finalizers', 'string', 'list'] }] },
-  'v1/ConfigMap': { 1: ['metadata', META], 2: ['data', 'map'], 3: ['binaryData', 'bytesMap'], 4: ['immutable', 'bool!'] },
-  'v1/Secret': { 1: ['metadata', META], 2: ['data', 'bytesMap'], 3: ['type', 'string'], 4: ['stringData', 'map'], 5: ['immutable', 'bool!'] },
-  'v1/ServiceAccount': { 1: ['metadata', META], 3: ['imagePullSecrets', { 1: ['name', 'string'] }, 'list'], 4: ['automountServiceAccountToken', 'bool!'] },
-  'v1/Service': {
-    1: ['metadata', META],
-    2: ['spec', {
-      1: ['ports', { 1: ['name', 'string'], 2: ['protocol', 'string'], 3: ['port', 'int'], 4: ['targetPort', 'intOrString'], 5: ['nodePort', 'int'], 6: ['appProtocol', 'string'] }, 'list'],
-      2: ['selector', 'map'], 3: ['clusterIP', 'string'], 4: ['type', 'string'], 5: ['externalIPs', 'string', 'list'], 7: ['sessionAffinity', 'string'], 8: ['loadBalancerIP', 'string'], 10: ['externalName', 'string'],
-    }],
-  },
-  'apps/v1/Deployment': {
-    1: ['metadata', META],
-    2: ['spec', { 1: ['replicas', 'int!'], 2: ['selector', SELECTOR], 3: ['template', POD_TEMPLATE], 4: ['strategy', { 1: ['type', 'string'] }], 5: ['minReadySeconds', 'int'], 7: ['paused', 'bool'] }],
-  },
-  'networking.k8s.io/v1/Ingress': {
-    1: ['metadata', META],
-    2: ['spec', {
-      1: ['defaultBackend', BACKEND], 2: ['tls', { 1: ['hosts', 'string', 'list'], 2: ['secretName', 'string'] }, 'list'],
-      3: ['rules', { 1: ['host', 'string'], 2: ['', { 1: ['http', { 1: ['paths', { 1: ['path', 'string'], 2: ['backend', BACKEND], 3: ['pathType', 'string'] }, 'list'] }] }] }, 'list'],
-      4: ['ingressClassName', 'string'],
-    }],
-  },
-  'authentication.k8s.io/v1/TokenRequest': {
-    1: ['metadata', META],
-    2: ['spec', { 1: ['audiences', 'string', 'list'], 3: ['boundObjectRef', { 1: ['kind', 'string'], 2: ['apiVersion', 'string'], 3: ['name', 'string'], 4: ['uid', 'string'] }], 4: ['expirationSeconds', 'int!'] }],
-  },
-  'authentication.k8s.io/v1/TokenReview': { 1: ['metadata', META], 2: ['spec', { 1: ['token', 'string'], 2: ['audiences', 'string', 'list'] }] },
-  'authorization.k8s.io/v1/SelfSubjectAccessReview': {
-    1: ['metadata', META],
-    2: ['spec', {
-      1: ['resourceAttributes', { 1: ['namespace', 'string'], 2: ['verb', 'string'], 3: ['group', 'string'], 4: ['version', 'string'], 5: ['resource', 'string'], 6: ['subresource', 'string'], 7: ['name', 'string'] }],
-      2: ['nonResourceAttributes', { 1: ['path', 'string'], 2: ['verb', 'string'] }],
-    }],
-  },
-  'authentication.k8s.io/v1/SelfSubjectReview': { 1: ['metadata', META] },
-  'v1/DeleteOptions': {
-    1: ['gracePeriodSeconds', 'int!'], 2: ['preconditions', { 1: ['uid', 'string'], 2: ['resourceVersion', 'string'] }], 3: ['orphanDependents', 'bool!'], 4: ['propagationPolicy', 'string'], 5: ['dryRun', 'string', 'list'],
-  },
-};
+import { MESSAGES, type Field, type FieldType, type Message } from './protobuf-messages.ts';
 
 const MAGIC = Buffer.from('k8s\0', 'latin1');
 const ENVELOPE: Message = { 1: ['typeMeta', { 1: ['apiVersion', 'string'], 2: ['kind', 'string'] }], 2: ['raw', 'bytes'], 3: ['contentEncoding', 'string'], 4: ['contentType', 'string'] };
@@ -141,8 +74,8 @@ function isZero(value: bigint | Buffer): boolean {
 }
 
 function store(result: Record<string, unknown>, [name, kind, repeated]: Field, raw: bigint | Buffer, path: string): void {
-  if ((kind === 'map' || kind === 'bytesMap') && typeof raw !== 'bigint') {
-    const entry = decodeMessage(raw, { 1: ['key', 'string'], 2: ['value', kind === 'map' ? 'string' : 'bytes'] }, `${path}.${name}`);
+  if ((kind === 'map' || kind === 'bytesMap' || kind === 'quantityMap') && typeof raw !== 'bigint') {
+    const entry = decodeMessage(raw, { 1: ['key', 'string'], 2: ['value', kind === 'map' ? 'string' : kind === 'bytesMap' ? 'bytes' : 'quantity'] }, `${path}.${name}`);
     const map = (result[name] ??= {}) as Record<string, unknown>;
     setOwn(map, String(entry['key'] ?? ''), entry['value'] ?? '');
     return;
@@ -167,11 +100,12 @@ function decodeValue(kind: FieldType, raw: bigint | Buffer, path: string): unkno
       const { seconds } = decodeMessage(raw, { 1: ['seconds', 'int'], 2: ['nanos', 'int'] }, path);
       return typeof seconds === 'number' && seconds > 0 ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : undefined;
     }
+    case 'quantity': return decodeMessage(raw, { 1: ['text', 'string'] }, path)['text'];
     case 'intOrString': {
       const { type, int, text } = decodeMessage(raw, { 1: ['type', 'int'], 2: ['int', 'int'], 3: ['text', 'string'] }, path);
-      return type === 1 ? text : int;
+      return type === 1 ? text : (int ?? 0);
     }
-    case 'int': case 'int!': case 'bool': case 'bool!': case 'map': case 'bytesMap': throw badRequest(`proto: ${path} is no text`);
+    case 'int': case 'int!': case 'bool': case 'bool!': case 'map': case 'bytesMap': case 'quantityMap': throw badRequest(`proto: ${path} is no text`);
     default: {
       const inner = decodeMessage(raw, kind, path);
       return Object.keys(inner).length > 0 ? inner : undefined;

@@ -4,7 +4,9 @@ import type { KubeObject } from '../../../objects/meta.ts';
 import type { Resource } from '../api/resources.ts';
 import { isVirtual } from '../api/discovery.ts';
 import type { TokenAuthority } from '../auth/tokens.ts';
-import { mayDoEverything, type UserInfo } from '../auth/user.ts';
+import { forbiddenText } from '../auth/rbac/forbidden.ts';
+import type { ResourceAccess } from '../auth/rbac/rules.ts';
+import type { UserInfo } from '../auth/user.ts';
 import { isObject } from '../json.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
 import { mergePatch } from '../patch/merge-patch.ts';
@@ -60,12 +62,18 @@ export async function handleResource(handlers: Handlers, request: IncomingMessag
 
 const VERB_OF: Readonly<Record<string, string>> = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' };
 
-function authorize({ user, request, query, resource, path }: Call): void {
-  // Everybody may ask who they are and what they may do.
-  if (mayDoEverything(user) || (isVirtual(resource) && resource.kind.startsWith('Self'))) return;
-  const verb = VERB_OF[request.method ?? ''] ?? (path.name !== undefined ? 'get' : isWatch(query) ? 'watch' : 'list');
-  const where = path.namespace === undefined ? 'at the cluster scope' : `in the namespace "${path.namespace}"`;
-  throw forbidden(resource, path.name ?? '', `User "${user.username}" cannot ${verb} resource "${path.plural}${path.subresource ? `/${path.subresource}` : ''}" in API group "${resource.group}" ${where}`);
+function authorize({ handlers, user, request, query, resource, path }: Call): void {
+  const access: ResourceAccess = { verb: verbOf(request.method, query, path), group: path.group, resource: path.plural, subresource: path.subresource, name: path.name ?? '', namespace: path.namespace };
+  const decision = handlers.env.authorizer.resource(user, access);
+  if (!decision.allowed) throw forbidden(resource, path.name ?? '', forbiddenText(user, access, decision));
+}
+
+function verbOf(method: string | undefined, query: URLSearchParams, path: ResourcePath): string {
+  const verb = VERB_OF[method ?? ''];
+  if (verb === 'delete' && path.name === undefined) return 'deletecollection';
+  if (verb !== undefined) return verb;
+  if (isWatch(query)) return 'watch';
+  return path.name === undefined ? 'list' : 'get';
 }
 
 async function handleCollection(call: Call): Promise<void> {
@@ -74,7 +82,7 @@ async function handleCollection(call: Call): Promise<void> {
   const shape = shapeOf(request.headers.accept, query.get('includeObject'));
   if (isVirtual(resource)) {
     if (request.method !== 'POST') throw methodNotAllowed();
-    sendJson(response, 201, answerReview(env, handlers.tokens, resource, await bodyOf(request), user));
+    sendJson(response, 201, answerReview(env, handlers.tokens, resource, await bodyOf(request), user, path.namespace));
     return;
   }
   switch (request.method) {

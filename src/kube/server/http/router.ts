@@ -4,8 +4,10 @@ import type { TLSSocket } from 'node:tls';
 import { apiGroupList, apiGroupOf, apiResourceList, groupDiscoveryList } from '../api/discovery.ts';
 import { OPENAPI_V2, openApiDocument, openApiIndex, openApiV2Protobuf } from '../api/openapi.ts';
 import { ISSUER } from '../auth/tokens.ts';
+import { impersonate } from '../auth/impersonation.ts';
 import { API_AUDIENCES, userOfCertificate, userOfToken, type UserInfo } from '../auth/user.ts';
-import { forbidden, methodNotAllowed, pathNotFound, unauthorized } from '../status.ts';
+import { ApiError } from '../../client/client.ts';
+import { methodNotAllowed, pathNotFound, unauthorized } from '../status.ts';
 import { parseMediaTypes } from './media-type.ts';
 import { parseResourcePath, segmentsOf } from './request-info.ts';
 import { handleResource, type Handlers } from './resource-handler.ts';
@@ -45,7 +47,7 @@ async function route(handlers: Handlers, request: IncomingMessage, response: Ser
     else sendText(response, 200, 'ok', 'text/plain; charset=utf-8');
     return;
   }
-  const user = authenticate(handlers, request);
+  const user = impersonate(request, authenticate(handlers, request), handlers.env.authorizer);
   const segments = segmentsOf(pathname);
   if (!segments) throw pathNotFound();
   const resourcePath = parseResourcePath(segments);
@@ -54,7 +56,9 @@ async function route(handlers: Handlers, request: IncomingMessage, response: Ser
     return;
   }
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
-  if (!serveMetadata(handlers, segments, request, response, user)) throw pathNotFound();
+  const decision = handlers.env.authorizer.path(user, { verb: 'get', path: pathname });
+  if (!decision.allowed) throw new ApiError(403, 'Forbidden', `forbidden: User "${user.username}" cannot get path "${pathname}"${decision.reason && `: ${decision.reason}`}`, {});
+  if (!serveMetadata(handlers, segments, request, response)) throw pathNotFound();
 }
 
 function splitOnce(text: string, separator: string): string[] {
@@ -77,10 +81,9 @@ export function authenticate({ tokens, env }: Handlers, request: IncomingMessage
 }
 
 /** Discovery, OpenAPI and the issuer's keys; false for a path that is none of them. */
-function serveMetadata({ env, tokens }: Handlers, segments: readonly string[], request: IncomingMessage, response: ServerResponse, user: UserInfo): boolean {
+function serveMetadata({ env, tokens }: Handlers, segments: readonly string[], request: IncomingMessage, response: ServerResponse): boolean {
   const { resources } = env;
   const [root, first, second, third] = segments;
-  if (!user.groups.includes('system:authenticated')) throw forbidden({ group: '', plural: '' }, '', 'not authenticated');
   const send = (value: unknown): boolean => {
     if (value === undefined) return false;
     sendJson(response, 200, value);

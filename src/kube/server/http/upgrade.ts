@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { KubeObject } from '../../../objects/meta.ts';
-import { mayDoEverything } from '../auth/user.ts';
+import { impersonate } from '../auth/impersonation.ts';
+import { forbiddenText } from '../auth/rbac/forbidden.ts';
 import { attachToLogs } from '../exec/attach.ts';
 import { EXEC_SPDY_PROTOCOLS, execOverStreams } from '../exec/exec-spdy.ts';
 import { parseAttachRequest, parseExecRequest, serveExec, type ExecRequest, type PodExec } from '../exec/exec.ts';
@@ -42,12 +43,15 @@ export function handleUpgrade(handlers: Handlers, runtime: PodRuntime, request: 
   socket.on('error', () => socket.destroy());
   try {
     const url = new URL(request.url ?? '/', 'https://api');
-    const user = authenticate(handlers, request);
+    const { authorizer } = handlers.env;
+    const user = impersonate(request, authenticate(handlers, request), authorizer);
     const path = parseResourcePath(segmentsOf(url.pathname) ?? []);
     const pods = path && handlers.env.resources.find(path.group, path.version, path.plural);
     const serve = path && Object.hasOwn(SUBRESOURCES, path.subresource) ? SUBRESOURCES[path.subresource] : undefined;
     if (!pods || pods.group !== '' || pods.kind !== 'Pod' || !serve || !path.namespace || !path.name) throw pathNotFound();
-    if (!mayDoEverything(user)) throw forbidden(pods, path.name, `User "${user.username}" cannot create resource "pods/${path.subresource}" in API group "" in the namespace "${path.namespace}"`);
+    const access = { verb: request.method === 'POST' ? 'create' : 'get', group: '', resource: 'pods', subresource: path.subresource, name: path.name, namespace: path.namespace };
+    const decision = authorizer.resource(user, access);
+    if (!decision.allowed) throw forbidden(pods, path.name, forbiddenText(user, access, decision));
     const pod = getObject(handlers.env, pods, path.namespace, path.name);
     serve({ handlers, runtime, request, socket, head, namespace: path.namespace, name: path.name, pod, query: url.searchParams });
   } catch (thrown) {

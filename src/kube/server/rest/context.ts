@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../../objects/meta.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { Resource, ResourceTable } from '../api/resources.ts';
+import type { Authorizer } from '../auth/rbac/authorizer.ts';
 import type { UserInfo } from '../auth/user.ts';
 import type { MutableObject } from '../json.ts';
 import type { Store } from '../store/store.ts';
@@ -51,6 +52,7 @@ export interface Environment {
   readonly resources: ResourceTable;
   readonly webhooks: Webhooks;
   readonly services: ServiceAllocator;
+  readonly authorizer: Authorizer;
   readonly log: Logger;
   readonly now: () => number;
 }

@@ -79,6 +79,7 @@ async function validate(env: Environment, resource: Resource, draft: Draft, attr
   const strategy = strategyOf(resource);
   const causes = [...checkMetadata(draft.metadata, strategy.names ?? 'subdomain'), ...contentCauses(resource, draft, undefined)];
   if (causes.length > 0) throw invalid(resource, textAt(draft.metadata, 'name'), uniqueCauses(causes));
+  strategy.guard?.(draft, { ...attributes, name: textAt(draft.metadata, 'name') }, env);
   await env.webhooks.validate({ ...attributes, name: textAt(draft.metadata, 'name') }, draft);
 }
 

@@ -3,6 +3,7 @@ import { DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY } from './kinds/workloads.ts'
 import { POD_STRATEGY } from './kinds/pod.ts';
 import { SERVICE_STRATEGY } from './kinds/service.ts';
 import { CONFIG_MAP_STRATEGY, CRD_STRATEGY, EVENT_STRATEGY, INGRESS_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
+import { CLUSTER_ROLE_BINDING_STRATEGY, CLUSTER_ROLE_STRATEGY, ROLE_BINDING_STRATEGY, ROLE_STRATEGY } from './kinds/rbac.ts';
 import { WEBHOOK_STRATEGY } from './kinds/webhook-configuration.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -23,6 +24,10 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   'admissionregistration.k8s.io/MutatingWebhookConfiguration': WEBHOOK_STRATEGY,
   'admissionregistration.k8s.io/ValidatingWebhookConfiguration': WEBHOOK_STRATEGY,
   'apiextensions.k8s.io/CustomResourceDefinition': CRD_STRATEGY,
+  'rbac.authorization.k8s.io/Role': ROLE_STRATEGY,
+  'rbac.authorization.k8s.io/ClusterRole': CLUSTER_ROLE_STRATEGY,
+  'rbac.authorization.k8s.io/RoleBinding': ROLE_BINDING_STRATEGY,
+  'rbac.authorization.k8s.io/ClusterRoleBinding': CLUSTER_ROLE_BINDING_STRATEGY,
 };
 const PLAIN: Strategy = {};
 const CUSTOM: Strategy = { generation: true };

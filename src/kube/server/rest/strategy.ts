@@ -19,6 +19,8 @@ export interface Strategy {
   readonly prepareCreate?: (draft: Draft, env: Environment) => void;
   /** Takes over what an update may not change silently; runs on updates of the main resource. */
   readonly prepareUpdate?: (draft: Draft, old: KubeObject, env: Environment) => void;
+  /** Whether the writer may write this, beyond being allowed to write at all. Throws ApiError 403. */
+  readonly guard?: (draft: Draft, attributes: AdmissionAttributes, env: Environment) => void;
   readonly validate?: (draft: Draft, old: KubeObject | undefined) => Cause[];
   /** Seconds between the request to delete an object and its end; 0 deletes at once. `asked` is the request's gracePeriodSeconds. */
   readonly graceSeconds?: (object: KubeObject, asked: number | undefined) => number;

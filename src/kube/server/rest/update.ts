@@ -216,6 +216,7 @@ async function admitUpdate(env: Environment, target: Target, context: WriteConte
   if (resource.group === '' && resource.kind === 'Service' && subresource === '') env.services.allocate(draft, live);
   const causes = [...checkMetadata(draft.metadata, 'segment'), ...contentCauses(resource, draft, live, subresource === '' || subresource === 'scale')];
   if (causes.length > 0) throw invalid(resource, name, uniqueCauses(causes));
+  strategyOf(resource).guard?.(draft, attributes, env);
   await env.webhooks.validate(attributes, draft);
   return draft;
 }

@@ -81,6 +81,14 @@ function ingressCells(ingress: unknown, nowMs: number): unknown[] {
 
 const WEBHOOKS: KindTable = { columns: columns(...integer('Webhooks'), AGE), cells: (one, now) => [nameOf(one), listAt(one, 'webhooks').length, age(one, now)] };
 
+const ROLES: KindTable = { columns: columns('Created At'), cells: (one) => [nameOf(one), at(one, 'metadata', 'creationTimestamp')] };
+
+function bindingCells(binding: unknown, nowMs: number): unknown[] {
+  const names = (kind: string): string => listAt(binding, 'subjects').filter((subject) => textAt(subject, 'kind') === kind).map((subject) => (kind === 'ServiceAccount' ? `${textAt(subject, 'namespace')}/` : '') + textAt(subject, 'name')).join(', ');
+  return [nameOf(binding), `${textAt(binding, 'roleRef', 'kind')}/${textAt(binding, 'roleRef', 'name')}`, age(binding, nowMs), names('User'), names('Group'), names('ServiceAccount')];
+}
+const BINDINGS: KindTable = { columns: columns('Role', AGE, ...wide('Users', 'Groups', 'ServiceAccounts')), cells: bindingCells };
+
 const TABLES: Readonly<Record<string, KindTable>> = {
   '/Pod': { columns: columns('Ready', 'Status', 'Restarts', AGE, ...wide('IP', 'Node', 'Nominated Node', 'Readiness Gates')), cells: podCells },
   'apps/Deployment': {
@@ -121,6 +129,10 @@ const TABLES: Readonly<Record<string, KindTable>> = {
     },
   },
   'apiextensions.k8s.io/CustomResourceDefinition': { columns: columns('Created At'), cells: (one) => [nameOf(one), at(one, 'metadata', 'creationTimestamp')] },
+  'rbac.authorization.k8s.io/Role': ROLES,
+  'rbac.authorization.k8s.io/ClusterRole': ROLES,
+  'rbac.authorization.k8s.io/RoleBinding': BINDINGS,
+  'rbac.authorization.k8s.io/ClusterRoleBinding': BINDINGS,
   'admissionregistration.k8s.io/MutatingWebhookConfiguration': WEBHOOKS,
   'admissionregistration.k8s.io/ValidatingWebhookConfiguration': WEBHOOKS,
   'coordination.k8s.io/Lease': { columns: columns('Holder', AGE), cells: (one, now) => [nameOf(one), textAt(one, 'spec', 'holderIdentity'), age(one, now)] },
