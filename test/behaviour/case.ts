@@ -1,0 +1,139 @@
+/** What a case file says. One file = one mesh and the cases that are asked of it. */
+import type { KubeObject } from '../../src/objects/meta.ts';
+
+export interface CaseFile {
+  /** `area/file`. */
+  readonly id: string;
+  /** Objects added to `base.yaml`; one of the same kind and name replaces it. */
+  readonly objects: readonly KubeObject[];
+  readonly cases: readonly BehaviourCase[];
+}
+
+export interface BehaviourCase {
+  /** `area/file/name`. */
+  readonly id: string;
+  /** What backends do instead of answering 200, by backend name or `*`. */
+  readonly backends: Readonly<Record<string, BackendScript | readonly BackendScript[]>>;
+  readonly calls: readonly Call[];
+  /** Growth of counters over the case: at least this much. The gateway's are asked when the first call goes there. */
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+export interface BackendScript {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly delayMs?: number;
+  /** Ends the connection instead of answering: `close` after the request, `reset` with RST, `midway` after half of the body, `stream` resets only the HTTP/2 stream. */
+  readonly end?: 'close' | 'reset' | 'midway' | 'stream';
+  readonly grpcStatus?: number;
+  readonly trailers?: Readonly<Record<string, string>>;
+  /** Bytes written as they are instead of an answer. */
+  readonly raw?: string;
+  /** How many requests this step of a list is for. Default: all that follow. */
+  readonly times?: number;
+}
+
+export interface TlsOptions {
+  readonly sni?: string;
+  readonly alpn?: readonly string[];
+  /** Show a workload certificate of the mesh. */
+  readonly mesh?: boolean;
+}
+
+export interface Call {
+  /** `reviews`, `reviews:9000` (a service of the base), or `1.2.3.4:80`; outbound through the sidecar. */
+  readonly to?: string;
+  /** Port of the sidecar's own workload, called from another pod. */
+  readonly inbound?: number;
+  /** Port of the gateway pod. */
+  readonly gateway?: number;
+  /** Source address. */
+  readonly from?: string;
+  readonly protocol?: 'http1' | 'http2' | 'grpc' | 'tcp' | 'raw' | 'websocket';
+  readonly method?: string;
+  readonly path?: string;
+  /** Host header; default the service's name as written in `to`. '' = none. */
+  readonly host?: string;
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: string;
+  /** Bytes to send (tcp, raw, websocket). */
+  readonly send?: string;
+  /** Close our side after sending (tcp). */
+  readonly halfClose?: boolean;
+  readonly tls?: TlsOptions;
+  readonly repeat?: number;
+  /** Repeats at once instead of one after another. */
+  readonly parallel?: boolean;
+  /** Repeats on one connection (http1). */
+  readonly keepAlive?: boolean;
+  /** Wait before the call. */
+  readonly afterMs?: number;
+  readonly expect: Expectation;
+}
+
+/** `text` must be equal; `/…/` is a regular expression; null = absent. */
+export type TextMatch = string | number | null;
+
+export interface Expectation {
+  readonly status?: number | readonly number[];
+  readonly body?: TextMatch;
+  readonly headers?: Readonly<Record<string, TextMatch>>;
+  readonly trailers?: Readonly<Record<string, TextMatch>>;
+  readonly grpcStatus?: number;
+  /** Every answered request came to this backend (or one of these). */
+  readonly backend?: string | readonly string[];
+  /** Requests at backends, by name: a count or [least, most]. Those not named got none. */
+  readonly counts?: Readonly<Record<string, number | readonly [number, number]>>;
+  /** How statuses spread over the repeats: a count or [least, most]. */
+  readonly statuses?: Readonly<Record<string, number | readonly [number, number]>>;
+  /** What the (last) backend saw. */
+  readonly received?: {
+    readonly method?: TextMatch; readonly path?: TextMatch; readonly authority?: TextMatch; readonly version?: TextMatch; readonly body?: TextMatch;
+    readonly headers?: Readonly<Record<string, TextMatch>>; readonly client?: TextMatch; readonly alpn?: TextMatch; readonly sni?: TextMatch;
+  };
+  /** Cluster chosen: asked in process, and of the access log. */
+  readonly cluster?: string;
+  readonly routeName?: string;
+  readonly flags?: string;
+  readonly details?: TextMatch;
+  readonly log?: Readonly<Record<string, TextMatch>>;
+  readonly durationMs?: readonly [number, number];
+  /** The connection ended without an answer. */
+  readonly closed?: boolean;
+  /** The same backend for all repeats. */
+  readonly sticky?: boolean;
+  /** Subject alternative names of the server's certificate. */
+  readonly certificate?: TextMatch;
+  readonly alpn?: TextMatch;
+}
+
+/** What was seen of one call. */
+export interface Seen {
+  readonly status?: number;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: string;
+  readonly trailers: ReadonlyMap<string, string>;
+  readonly closed: boolean;
+  readonly durationMs: number;
+  /** Local port of the client's socket: finds the line of the access log. */
+  readonly localPort: number;
+  readonly certificate?: string;
+  readonly alpn?: string;
+  readonly error?: string;
+}
+
+/** One request or connection that reached a backend. */
+export interface ReceivedRequest {
+  readonly backend: string;
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly version: string;
+  readonly headers: ReadonlyMap<string, string>;
+  body: string;
+  /** Identity of the TLS client. */
+  readonly client: string;
+  readonly alpn: string;
+  readonly sni: string;
+}

@@ -1,0 +1,68 @@
+/** Reads case files. A key nobody knows is an error: an expectation with a typing mistake would never fail. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../src/objects/meta.ts';
+import type { BehaviourCase, Call, CaseFile } from './case.ts';
+
+const CALL_KEYS = new Set(['to', 'inbound', 'gateway', 'from', 'protocol', 'method', 'path', 'host', 'headers', 'body', 'send', 'halfClose', 'tls', 'repeat', 'parallel', 'keepAlive', 'afterMs', 'expect']);
+const EXPECT_KEYS = new Set(['status', 'body', 'headers', 'trailers', 'grpcStatus', 'backend', 'counts', 'statuses', 'received', 'cluster', 'routeName', 'flags', 'details', 'log', 'durationMs', 'closed', 'sticky', 'certificate', 'alpn']);
+const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats']);
+const SCRIPT_KEYS = new Set(['status', 'headers', 'body', 'delayMs', 'end', 'grpcStatus', 'trailers', 'raw', 'times']);
+
+interface RawCase {
+  readonly name: string;
+  readonly backends?: BehaviourCase['backends'];
+  readonly calls?: readonly Call[];
+  readonly call?: Call;
+  readonly stats?: BehaviourCase['stats'];
+}
+
+interface RawFile {
+  readonly mesh?: string;
+  readonly cases: readonly RawCase[];
+}
+
+/** Objects of a multi-document text; without a namespace they are in `app`. */
+export function readObjects(text: string): KubeObject[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors[0]) throw document.errors[0];
+    const value = document.toJS() as KubeObject | null;
+    if (!value) return [];
+    const namespaced = value.kind === 'Namespace' ? {} : { namespace: value.metadata.namespace ?? 'app' };
+    return [{ ...value, metadata: { creationTimestamp: '2026-01-01T00:00:00Z', ...value.metadata, ...namespaced } } as KubeObject];
+  });
+}
+
+/** All files below the folder, in order of their names. Throws on the first mistake. */
+export function loadCases(folder: string): CaseFile[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml')).sort();
+  return names.map((name) => {
+    const id = name.replace(/\.yaml$/, '').replaceAll('\\', '/');
+    try {
+      const raw = parse(readFileSync(join(folder, name), 'utf8')) as RawFile;
+      const cases = raw.cases.map((entry) => toCase(id, entry));
+      if (new Set(cases.map((each) => each.id)).size !== cases.length) throw new Error('two cases have the same name');
+      return { id, objects: readObjects(raw.mesh ?? ''), cases };
+    } catch (error) {
+      throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  });
+}
+
+function toCase(file: string, raw: RawCase): BehaviourCase {
+  known(raw, CASE_KEYS, `case ${raw.name}`);
+  const calls = raw.calls ?? (raw.call ? [raw.call] : []);
+  if (!raw.name || calls.length === 0) throw new Error(`case ${raw.name}: needs a name and calls`);
+  for (const call of calls) {
+    known(call, CALL_KEYS, raw.name);
+    if (!call.expect) throw new Error(`${raw.name}: a call without expect`);
+    known(call.expect, EXPECT_KEYS, raw.name);
+  }
+  for (const script of Object.values(raw.backends ?? {}).flat()) known(script as object, SCRIPT_KEYS, raw.name);
+  return { id: `${file}/${raw.name}`, backends: raw.backends ?? {}, calls, stats: raw.stats ?? {} };
+}
+
+function known(value: object, keys: ReadonlySet<string>, where: string): void {
+  for (const key of Object.keys(value)) if (!keys.has(key)) throw new Error(`${where}: nobody knows ${key}`);
+}
