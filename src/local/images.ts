@@ -5,7 +5,7 @@ export const CONTAINER_HOME = '/.meltemi';
 const NODE = `${CONTAINER_HOME}/bin/node`;
 /**
  * How Node starts our programs. A young generation of 2 MB halves and one helper thread of V8 are enough for them; `--expose-gc` lets those that stay
- * collect when they rest. @see docs/decisions/0004-memory.md
+ * collect when they rest. @see docs/decisions/0005-memory.md
  */
 export const NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2', '--v8-pool-size=1', '--expose-gc', '--disable-warning=ExperimentalWarning'];
 /** One malloc arena instead of one for every thread: 3 to 6 MB less in every process. @see mallopt(3), M_ARENA_MAX */
