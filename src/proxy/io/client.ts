@@ -2,7 +2,7 @@ import { Socket, connect } from 'node:net';
 import type { TcpNetConnectOpts } from 'node:net';
 import { connect as connectTlsSocket } from 'node:tls';
 import type { ConnectionOptions, PeerCertificate as NodePeerCertificate, SecureContext, TLSSocket } from 'node:tls';
-import type { Connection, TlsFacts } from './connection.ts';
+import type { Connection, PeerCertificate, TlsFacts } from './connection.ts';
 import { markedSocket } from './native.ts';
 import { SocketConnection } from './socket-connection.ts';
 import { factsOf } from './tls-facts.ts';
@@ -24,6 +24,15 @@ export interface ConnectOptions {
   /** Covers TCP and TLS; 0 = none. */
   readonly timeoutMs: number;
   readonly tls: ClientTlsOptions | undefined;
+  /** Sent first, before TLS. */
+  readonly preface?: Buffer | undefined;
+}
+
+/** A session that a later connection can go on with. */
+export interface ResumableSession {
+  readonly ticket: Buffer;
+  /** Whom it was opened with: a handshake that goes on with it shows no certificate. */
+  readonly peer: PeerCertificate | undefined;
 }
 
 export interface ClientTlsOptions {
@@ -34,8 +43,8 @@ export interface ClientTlsOptions {
   readonly verify: boolean;
   /** Says why the peer's names do not match, after its chain was verified. */
   readonly checkPeer: (subjectAltName: string) => string | undefined;
-  readonly session: Buffer | undefined;
-  readonly onSession: (session: Buffer) => void;
+  readonly session: ResumableSession | undefined;
+  readonly onSession: (session: ResumableSession) => void;
   /** URI SAN of the certificate we present. */
   readonly localUriSan: string;
 }
@@ -89,7 +98,10 @@ function openPlain(options: ConnectOptions, succeed: Succeed, fail: Fail): Socke
   const connection = SocketConnection.open((onread) => rawSocket(options, { onread }));
   const { socket } = connection;
   connection.sink = { onData: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: (cause) => fail({ kind: 'connect', code: cause?.code ?? 'ECONNRESET', message: cause?.message ?? 'closed' }) };
-  socket.once('connect', () => succeed(connection));
+  socket.once('connect', () => {
+    if (options.preface !== undefined) connection.writeBytes(options.preface, 0, options.preface.length);
+    succeed(connection);
+  });
   return socket;
 }
 
@@ -109,7 +121,7 @@ function openTls(options: ConnectOptions, tls: ClientTlsOptions, succeed: Succee
     ALPNProtocols: [...tls.alpn],
     rejectUnauthorized: tls.verify,
     ...(tls.serverName === undefined || tls.serverName === '' ? {} : { servername: tls.serverName }),
-    ...(tls.session === undefined ? {} : { session: tls.session }),
+    ...(tls.session === undefined ? {} : { session: tls.session.ticket }),
     checkServerIdentity: (_host: string, certificate: NodePeerCertificate) => {
       const refusal = tls.checkPeer(certificate.subjectaltname ?? '');
       return refusal === undefined ? undefined : Object.assign(new Error(refusal), { code: 'SAN_MISMATCH' });
@@ -119,8 +131,10 @@ function openTls(options: ConnectOptions, tls: ClientTlsOptions, succeed: Succee
   raw.once('connect', () => {
     connected = true;
     raw.off('error', onRawError);
+    if (options.preface !== undefined) raw.write(options.preface);
     const socket = connectTlsSocket({ ...common, socket: raw });
-    socket.on('session', tls.onSession);
+    const facts = clientFacts(socket, tls);
+    socket.on('session', (ticket: Buffer) => tls.onSession({ ticket, peer: facts().peer }));
     const onError = (error: NodeJS.ErrnoException): void => fail({ kind: 'tls', code: error.code ?? 'ECONNRESET', message: error.message });
     const onClose = (): void => fail({ kind: 'tls', code: 'ECONNRESET', message: 'closed during the TLS handshake' });
     socket.once('error', onError);
@@ -128,7 +142,7 @@ function openTls(options: ConnectOptions, tls: ClientTlsOptions, succeed: Succee
     socket.once('secureConnect', () => {
       socket.off('close', onClose);
       const connection = new SocketConnection(socket);
-      connection.tls = clientFacts(socket, tls);
+      connection.tls = facts();
       connection.attach(false);
       socket.off('error', onError);
       succeed(connection);
@@ -142,6 +156,8 @@ function openTls(options: ConnectOptions, tls: ClientTlsOptions, succeed: Succee
   return raw;
 }
 
-function clientFacts(socket: TLSSocket, tls: ClientTlsOptions): TlsFacts {
-  return factsOf(socket, tls.serverName ?? '', tls.localUriSan);
+/** Facts of the handshake, read when first asked for. */
+function clientFacts(socket: TLSSocket, tls: ClientTlsOptions): () => TlsFacts {
+  let facts: TlsFacts | undefined;
+  return () => (facts ??= factsOf(socket, tls.serverName ?? '', tls.localUriSan, socket.isSessionReused() ? tls.session?.peer : undefined));
 }

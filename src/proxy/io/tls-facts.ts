@@ -1,9 +1,9 @@
 import type { TLSSocket } from 'node:tls';
 import type { PeerCertificate, TlsFacts } from './connection.ts';
 
-/** What a finished handshake tells. */
-export function factsOf(socket: TLSSocket, serverName: string, localUriSan: string): TlsFacts {
-  let peer: PeerCertificate | undefined | null = null;
+/** What a finished handshake tells. `resumedPeer`: whom the session was opened with, which a client is not told again when it resumes one. */
+export function factsOf(socket: TLSSocket, serverName: string, localUriSan: string, resumedPeer?: PeerCertificate): TlsFacts {
+  let peer: PeerCertificate | undefined | null = resumedPeer ?? null;
   return {
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
     serverName,

@@ -4,6 +4,7 @@ import { createLogger } from '../../base/log.ts';
 import type { TlsSecret } from '../../xds/secret-source.ts';
 import type { UpstreamTls } from '../cluster/cluster.ts';
 import type { DownstreamTlsRuntime } from '../config/runtime.ts';
+import type { ResumableSession } from '../io/client.ts';
 import { clientContext, contextOptions } from '../io/secure-context.ts';
 import type { SecureContext, TlsMaterial } from '../io/secure-context.ts';
 import { splitNames } from '../io/tls-facts.ts';
@@ -17,7 +18,7 @@ export interface UpstreamContext {
   readonly secureContext: SecureContext;
   readonly localUriSan: string;
   /** Resumable sessions by destination. */
-  readonly sessions: Map<string, Buffer>;
+  readonly sessions: Map<string, ResumableSession>;
 }
 
 export interface DownstreamContext {
@@ -47,7 +48,7 @@ export class TlsContexts {
     const known = this.upstreams.get(key);
     if (known !== undefined && known.certificate === certificate && known.validation === validation) return known.value;
     try {
-      const value = { secureContext: clientContext(materialOf(certificate, validation, { minVersion: tls.minVersion, maxVersion: undefined, ciphers: [] })), localUriSan: uriSanOf(certificate), sessions: new Map<string, Buffer>() };
+      const value = { secureContext: clientContext(materialOf(certificate, validation, { minVersion: tls.minVersion, maxVersion: undefined, ciphers: [] })), localUriSan: uriSanOf(certificate), sessions: new Map<string, ResumableSession>() };
       this.upstreams.set(key, { certificate, validation, value });
       return value;
     } catch (thrown) {
