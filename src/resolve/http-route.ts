@@ -10,8 +10,18 @@ const GRPC_STATUS: readonly string[] = [
   'FAILED_PRECONDITION', 'ABORTED', 'OUT_OF_RANGE', 'UNIMPLEMENTED', 'INTERNAL', 'UNAVAILABLE', 'DATA_LOSS', 'UNAUTHENTICATED',
 ];
 
+/** Proxies compute values with %COMMAND(ARGUMENTS):LENGTH% in them; they refuse the whole route table for a % that begins none. */
+const HEADER_FORMAT = /^(?:[^%]|%%|%[A-Z0-9_]+(?:\([^)]*\))?(?::\d+)?%)*$/;
+
+/** A redirect whose path begins with this replaces only the matched prefix. */
+const PREFIX_COMMAND = '%PREFIX()%';
+
 export function readHeaderOperations(headers: Cursor): HeaderOperations {
-  const pairs = (field: string) => headers.at(field).entries().map(([name, value]) => [name, value.string()] as const);
+  const pairs = (field: string) => headers.at(field).entries().map(([name, value]) => {
+    const text = value.string();
+    if (!HEADER_FORMAT.test(text)) value.fail(`"${text}" has a % that begins no command like %PROTOCOL%; write %% for a percent sign`);
+    return [name, text] as const;
+  });
   return { set: pairs('set'), add: pairs('add'), remove: headers.at('remove').strings() };
 }
 
@@ -29,8 +39,10 @@ export function readRedirect(redirect: Cursor): Redirect {
   const code = redirect.at('redirectCode').positive() ?? 301;
   if (!REDIRECT_CODES.has(code)) redirect.at('redirectCode').fail(`${code} is no redirect status; use 301, 302, 303, 307 or 308`);
   const derive = redirect.at('derivePort').oneOf(['FROM_PROTOCOL_DEFAULT', 'FROM_REQUEST_PORT']);
+  const uri = redirect.at('uri').text();
+  const path = uri?.startsWith(PREFIX_COMMAND) ? { uri: undefined, prefixRewrite: uri.slice(PREFIX_COMMAND.length) } : { uri, prefixRewrite: redirect.at('prefixRewrite').text() };
   return {
-    uri: redirect.at('uri').text(), prefixRewrite: redirect.at('prefixRewrite').text(), authority: redirect.at('authority').text(),
+    ...path, authority: redirect.at('authority').text(),
     port: redirect.at('port').positive() ?? (derive === 'FROM_PROTOCOL_DEFAULT' ? 'from-protocol-default' : derive ? 'from-request-port' : undefined),
     scheme: redirect.at('scheme').text(), code,
   };

@@ -168,7 +168,7 @@ function redirectAction(redirect: Redirect, port: number): RedirectAction {
   else if (redirect.uri !== undefined) action.pathRewriteSpecifier = { case: 'pathRedirect', value: redirect.uri };
   if (redirect.scheme !== undefined) action.schemeRewriteSpecifier = { case: 'schemeRedirect', value: redirect.scheme };
   if (typeof redirect.port === 'number') action.portRedirect = redirect.port;
-  else if (redirect.port === 'from-protocol-default') action.portRedirect = redirect.scheme === 'https' ? 443 : 80;
+  // The port of the scheme is what a proxy does by itself: the default port of the old scheme goes when the scheme changes.
   else if (redirect.port === 'from-request-port') action.portRedirect = port;
   return action;
 }

@@ -163,7 +163,7 @@ export class Backends {
   private answer(request: IncomingMessage | Http2ServerRequest, response: Answer, facts: Facts, script: BackendScript): void {
     const grpc = String(request.headers['content-type'] ?? '').startsWith('application/grpc');
     if (script.end === 'reset') return void rawSocket(facts.socket)?.resetAndDestroy();
-    if (script.end === 'stream' && 'stream' in response) return void response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (script.end === 'stream' && 'stream' in response) return response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     if (script.end === 'close' || script.end === 'stream') return void rawSocket(facts.socket)?.destroy();
     if (script.raw !== undefined) return void facts.socket.end(script.raw);
     const body = script.body ?? (grpc ? '' : `${facts.backend}\n`);

@@ -9,6 +9,7 @@ if (process.argv.includes('--help')) {
   process.exit(0);
 }
 const root = join(import.meta.dirname, '../..');
+spawnSync(process.execPath, [join(root, 'scripts/protos.mjs')], { stdio: 'inherit' });
 // Below the repository, so that native modules are found.
 mkdirSync(join(root, 'build'), { recursive: true });
 const out = mkdtempSync(join(root, 'build/behaviour-'));
