@@ -1,5 +1,5 @@
 /** Shell completion: the shell asks `meltemi __complete <words>`, so names come from the program itself and from the cluster. */
-import type { Command } from 'commander';
+import type { Command, Option } from 'commander';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -14,22 +14,33 @@ export function completionScript(shell: Shell, name = 'meltemi'): string {
   return scripts[shell];
 }
 
-/** What may stand at the last of `words`: subcommands, option names, or (from `pods`) pod names where a command takes a pod. */
+/** What may stand at the last of `words`: subcommands, option names, the choices of an option or argument, or (from `pods`) pod names where a command takes a pod. */
 export async function completeWords(program: Command, words: readonly string[], pods: () => Promise<readonly string[]>): Promise<readonly string[]> {
   const current = words.at(-1) ?? '';
   let command = program;
   let positionals = 0;
+  /** The option whose value comes next. */
+  let open: Option | undefined;
   for (const word of words.slice(0, -1)) {
-    if (word.startsWith('-')) continue;
+    if (open) {
+      open = undefined;
+      continue;
+    }
+    if (word.startsWith('-')) {
+      const { options } = command;
+      open = [...program.options, ...options].find((option) => option.required && (option.long === word || option.short === word));
+      continue;
+    }
     const child = command.commands.find((candidate) => candidate.name() === word || candidate.aliases().includes(word));
     if (child) [command, positionals] = [child, 0];
     else positionals++;
   }
+  if (open) return startingWith(open.argChoices ?? [], current);
   if (current.startsWith('-')) return startingWith(command.options.flatMap((option) => [option.long, option.short].filter((name) => typeof name === 'string')), current);
   const children = command.commands.map((child) => child.name()).filter((name) => !name.startsWith('__'));
   if (children.length > 0) return startingWith(children, current);
-  const wanted = command.registeredArguments[positionals]?.name();
-  return wanted === 'pod' ? startingWith(await pods(), current) : [];
+  const wanted = command.registeredArguments[positionals];
+  return startingWith(wanted?.name() === 'pod' ? await pods() : (wanted?.argChoices ?? []), current);
 }
 
 function startingWith(candidates: readonly string[], prefix: string): readonly string[] {

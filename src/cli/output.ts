@@ -1,8 +1,15 @@
 /** How commands print: data as JSON or YAML, issues as lines, progress on standard error so that pipes stay clean. */
+import { Option } from 'commander';
 import { stringify } from 'yaml';
 import type { Issue } from '../base/issue.ts';
 
 export type OutputFormat = 'json' | 'yaml';
+
+/** `-o, --output`: JSON, YAML and, where a command has a form for people, that one, which is then the default. */
+export function formatOption(description = 'format of the output', forPeople?: string): Option {
+  const option = new Option('-o, --output <format>', description).choices([...(forPeople === undefined ? [] : [forPeople]), 'json', 'yaml']);
+  return forPeople === undefined ? option : option.default(forPeople);
+}
 
 /** Writes data to standard output. */
 export function printData(data: unknown, format: OutputFormat): void {

@@ -1,7 +1,7 @@
 /** `analyze`: findings about files, about what runs, or about both together. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { messageOf } from '../../base/errors.ts';
 import type { Issue } from '../../base/issue.ts';
@@ -11,7 +11,7 @@ import { ApiError, type KubeClient } from '../../kube/client/client.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { KINDS } from '../../objects/registry.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { issueLine, printData } from '../output.ts';
+import { formatOption, issueLine, printData } from '../output.ts';
 
 interface Flags extends ClusterOptions {
   readonly allNamespaces?: boolean;
@@ -34,11 +34,11 @@ export function addAnalyze(program: Command): void {
     .option('-A, --all-namespaces', 'analyze all namespaces')
     .option('--no-use-kube', 'look only at the files')
     .option('-R, --recursive', 'go into folders')
-    .option('-o, --output <format>', 'log, json or yaml', 'log')
+    .addOption(formatOption('format of the findings', 'log'))
     .option('-L, --list-analyzers', 'list the analyzers')
     .option('-S, --suppress <code=resource>', 'leave out a code on a resource, e.g. "IST0102=Namespace default"; * matches; may be repeated', (value: string, previous: readonly string[]) => [...previous, value], [])
-    .option('--failure-threshold <level>', 'exit with 79 from this level on: Info, Warning, Error', 'Error')
-    .option('--output-threshold <level>', 'print from this level on', 'Info')
+    .addOption(levelOption('--failure-threshold <level>', 'exit with 79 from this level on', 'Error'))
+    .addOption(levelOption('--output-threshold <level>', 'print from this level on', 'Info'))
     .action(async (files: readonly string[], flags: Flags) => {
       if (flags.listAnalyzers) return void process.stdout.write(`${Object.keys(ANALYZERS).join('\n')}\n`);
       try {
@@ -48,6 +48,14 @@ export function addAnalyze(program: Command): void {
         process.exitCode = 1;
       }
     });
+}
+
+/** Levels are taken in any case, as istioctl takes them. */
+function levelOption(flags: string, description: string, fallback: string): Option {
+  return new Option(flags, `${description}: Info, Warning or Error`).default(fallback).argParser((value: string) => {
+    if (!LEVELS.includes(value.toLowerCase())) throw new InvalidArgumentError('It is Info, Warning or Error.');
+    return value;
+  });
 }
 
 async function run(files: readonly string[], flags: Flags): Promise<void> {

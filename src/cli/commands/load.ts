@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { parseDurationMs } from '../../base/duration.ts';
 import { LIMITS, runLoad, type LoadNumbers, type LoadOptions } from '../load/generator.ts';
-import { printData } from '../output.ts';
+import { formatOption, printData } from '../output.ts';
 import { runtimeUrls } from '../runtime-urls.ts';
 
 interface Flags {
@@ -29,7 +29,7 @@ export function addLoad(program: Command): void {
     .option('-H, --header <name:value>', 'request header; may be repeated', (value: string, previous: readonly string[]) => [...previous, value], [])
     .option('--method <method>', 'request method', 'GET')
     .option('--timeout <time>', 'per request', '10s')
-    .option('-o, --output <format>', 'json or yaml: print only the final numbers')
+    .addOption(formatOption('print only the final numbers'))
     .action(async (url: string | undefined, flags: Flags) => {
       const target = url ?? (await runtimeUrls(flags.home))?.['productpage'];
       if (target === undefined) return fail('no URL given and no mesh runs on this machine: pass a URL, or run meltemi up');

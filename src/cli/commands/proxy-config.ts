@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import { execInPod } from '../../kube/client/exec.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { printData } from '../output.ts';
+import { formatOption, printData } from '../output.ts';
 import { resolvePod } from '../pod-name.ts';
 import { CLUSTER_HEADER, clusterRow, EDS_HEADER, edsRows, ENDPOINT_HEADER, endpointRows, filterClusters, type EndpointFilter } from '../proxy-config/clusters.ts';
 import { parseConfigDump, textOf, type ConfigDump, type Json } from '../proxy-config/dump.ts';
@@ -62,7 +62,7 @@ export function addProxyConfig(program: Command): void {
   const add = (name: string, aliases: readonly string[], description: string) =>
     withClusterOptions(group.command(`${name} [pod]`).aliases([...aliases]).description(description))
       .option('-f, --file <file>', 'a saved config dump instead of a running proxy')
-      .option('-o, --output <format>', 'short, json or yaml', 'short')
+      .addOption(formatOption('format of the output', 'short'))
       .action((pod: string | undefined, flags: Flags) => show(name, pod, flags));
   add('clusters', ['cluster', 'c'], 'Clusters').option('--fqdn <name>', 'host, or a part of it').option('--port <n>', 'service port').option('--subset <name>', 'subset').option('--direction <d>', 'inbound or outbound');
   add('listeners', ['listener', 'l'], 'Listeners and their filter chains').option('--address <ip>', 'address').option('--port <n>', 'port').option('--type <type>', 'HTTP, TCP or HTTP+TCP');

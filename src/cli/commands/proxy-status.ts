@@ -6,7 +6,7 @@ import type { Pod } from '../../objects/kubernetes/pod.ts';
 import { POD } from '../../objects/resource-types.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
 import { VERSION } from '../mesh-install.ts';
-import { printData } from '../output.ts';
+import { formatOption, printData } from '../output.ts';
 import { statusResponse, statusTable, type ClientSync, type SyncReport } from '../proxy-status.ts';
 
 interface Flags extends ClusterOptions {
@@ -17,7 +17,7 @@ interface Flags extends ClusterOptions {
 export function addProxyStatus(program: Command): void {
   withClusterOptions(program.command('proxy-status [pod]').alias('ps').description('Show which proxies are connected and whether they took their configuration'))
     .option('-v, --verbosity <n>', '1 shows the state of every type', '0')
-    .option('-o, --output <format>', 'table, json or yaml', 'table')
+    .addOption(formatOption('format of the output', 'table'))
     .action(async (pod: string | undefined, flags: Flags) => {
       try {
         const reports = (await askIstiods(flags)).map((report) => ({ ...report, clients: report.clients.filter((client) => pod === undefined || client.proxyId === pod || client.proxyId.startsWith(`${pod}.`)) }));

@@ -1,5 +1,5 @@
 /** `status`: is the mesh on this machine up, where, and how are its pods? */
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { readKubeConfig } from '../../kube/client/kube-config.ts';
@@ -7,7 +7,7 @@ import { readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
 import { stateDir } from '../../local/state-dir.ts';
 import type { Pod } from '../../objects/kubernetes/pod.ts';
 import { POD } from '../../objects/resource-types.ts';
-import { printData, type OutputFormat } from '../output.ts';
+import { formatOption, printData, type OutputFormat } from '../output.ts';
 import { runtimeUrls } from '../runtime-urls.ts';
 import { formatTable } from '../table.ts';
 
@@ -39,7 +39,7 @@ export function addStatus(program: Command): void {
   program
     .command('status')
     .description('Show whether the mesh on this machine runs, its addresses and its pods')
-    .addOption(new Option('-o, --output <format>', 'json or yaml').choices(['json', 'yaml']))
+    .addOption(formatOption())
     .action(async (flags: { readonly output?: OutputFormat }) => {
       const status = await readStatus();
       if (flags.output) printData(status, flags.output);

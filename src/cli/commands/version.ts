@@ -5,7 +5,7 @@ import type { Pod } from '../../objects/kubernetes/pod.ts';
 import { POD } from '../../objects/resource-types.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
 import { VERSION } from '../mesh-install.ts';
-import { printData } from '../output.ts';
+import { formatOption, printData } from '../output.ts';
 
 interface Flags extends ClusterOptions {
   readonly remote: boolean | string;
@@ -17,7 +17,7 @@ export function addVersion(program: Command): void {
   withClusterOptions(program.command('version').description('Print versions'))
     .option('--remote [yes]', 'also ask the cluster; --remote=false prints only this program\'s', true)
     .option('-s, --short', 'only numbers')
-    .option('-o, --output <format>', 'json or yaml')
+    .addOption(formatOption())
     .action(async (flags: Flags) => {
       const remote = flags.remote === true || flags.remote === 'true' ? await remoteVersions(flags) : undefined;
       if (flags.output) return printData({ clientVersion: { version: VERSION }, ...(typeof remote === 'object' && remote) }, flags.output);

@@ -72,7 +72,7 @@ export function readKubeConfig(options: KubeConfigOptions = {}): ClusterAccess {
       failures.push(`${path}: ${messageOf(thrown)}`);
     }
   }
-  if (files.length === 0) throw new AccessError(`no usable kubeconfig: ${failures.join('; ')}. Pass --kubeconfig or set KUBECONFIG.`);
+  if (files.length === 0) throw new AccessError(`no usable kubeconfig: ${failures.join('; ')}. Pass --kubeconfig, set KUBECONFIG, or start a mesh on this machine with "meltemi up".`);
   return accessOf(merge(files), options.context);
 }
 
