@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { policyForPort, type TrafficPolicy } from './destination-rule.ts';
 
 const balancer = (simple: 'RANDOM' | 'ROUND_ROBIN') => ({ simple, consistentHash: undefined, locality: undefined, warmup: undefined });
-const policy = (parts: Partial<TrafficPolicy>): TrafficPolicy => ({ loadBalancer: undefined, connectionPool: undefined, outlierDetection: undefined, tls: undefined, proxyProtocol: undefined, portLevel: new Map(), ...parts });
-const tls = { mode: 'DISABLE' as const, clientCertificate: '', privateKey: '', caCertificates: '', credentialName: '', subjectAltNames: [], sni: '', insecureSkipVerify: false };
+const policy = (parts: Partial<TrafficPolicy>): TrafficPolicy => ({ loadBalancer: undefined, connectionPool: undefined, outlierDetection: undefined, tls: undefined, proxyProtocol: undefined, tunnel: undefined, retryBudget: undefined, portLevel: new Map(), ...parts });
+const tls = { mode: 'DISABLE' as const, clientCertificate: '', privateKey: '', caCertificates: '', credentialName: '', subjectAltNames: [], sni: '', insecureSkipVerify: false, caCrl: '' };
 
 describe('policyForPort', () => {
   const rule = policy({ loadBalancer: balancer('ROUND_ROBIN'), tls, portLevel: new Map([[81, policy({ loadBalancer: balancer('RANDOM') })]]) });

@@ -52,6 +52,19 @@ export interface OutlierDetection {
   readonly minHealthPercent: number;
 }
 
+/** Retries allowed as a share of the requests that run; replaces `maxRetries`. Default 20 percent, at least 3. */
+export interface RetryBudget {
+  readonly percent: number;
+  readonly minRetryConcurrency: number;
+}
+
+/** TCP carried through an HTTP proxy to the destination host. */
+export interface Tunnel {
+  readonly protocol: 'CONNECT' | 'POST';
+  readonly targetHost: string;
+  readonly targetPort: number;
+}
+
 export interface ClientTls {
   readonly mode: 'DISABLE' | 'SIMPLE' | 'MUTUAL' | 'ISTIO_MUTUAL';
   readonly clientCertificate: string;
@@ -61,6 +74,8 @@ export interface ClientTls {
   readonly subjectAltNames: readonly string[];
   readonly sni: string;
   readonly insecureSkipVerify: boolean;
+  /** File with revoked certificates; '' = none. */
+  readonly caCrl: string;
 }
 
 /** The four blocks that override each other as wholes, and the extras. */
@@ -70,6 +85,8 @@ export interface TrafficPolicy {
   readonly outlierDetection: OutlierDetection | undefined;
   readonly tls: ClientTls | undefined;
   readonly proxyProtocol: 'V1' | 'V2' | undefined;
+  readonly tunnel: Tunnel | undefined;
+  readonly retryBudget: RetryBudget | undefined;
   readonly portLevel: ReadonlyMap<number, TrafficPolicy>;
 }
 
@@ -101,10 +118,13 @@ export interface DestinationRule {
 export function policyForPort(rule: TrafficPolicy | undefined, subset: TrafficPolicy | undefined, port: number): Omit<TrafficPolicy, 'portLevel'> {
   const base = rule?.portLevel.get(port) ?? rule;
   const over = subset?.portLevel.get(port);
-  const pick = <K extends 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls' | 'proxyProtocol'>(key: K): TrafficPolicy[K] =>
+  const pick = <K extends 'loadBalancer' | 'connectionPool' | 'outlierDetection' | 'tls'>(key: K): TrafficPolicy[K] =>
     (over ? over[key] : subset?.[key] ?? base?.[key]) as TrafficPolicy[K];
   return {
     loadBalancer: pick('loadBalancer'), connectionPool: pick('connectionPool'), outlierDetection: pick('outlierDetection'), tls: pick('tls'),
-    proxyProtocol: over?.proxyProtocol ?? subset?.proxyProtocol ?? base?.proxyProtocol,
+    // The extras only override where they are set.
+    proxyProtocol: over?.proxyProtocol ?? subset?.proxyProtocol ?? base?.proxyProtocol ?? rule?.proxyProtocol,
+    tunnel: over?.tunnel ?? subset?.tunnel ?? base?.tunnel ?? rule?.tunnel,
+    retryBudget: over?.retryBudget ?? subset?.retryBudget ?? base?.retryBudget ?? rule?.retryBudget,
   };
 }

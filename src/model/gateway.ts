@@ -11,6 +11,11 @@ export interface ServerTls {
   readonly minProtocolVersion: 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3' | undefined;
   readonly maxProtocolVersion: 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3' | undefined;
   readonly cipherSuites: readonly string[];
+  /** File with revoked certificates; '' = none. */
+  readonly caCrl: string;
+  /** Base64 SHA-256 of accepted public keys; hexadecimal SHA-256 of accepted certificates. */
+  readonly verifyCertificateSpki: readonly string[];
+  readonly verifyCertificateHash: readonly string[];
 }
 
 export interface Server {

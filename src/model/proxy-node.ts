@@ -1,3 +1,4 @@
+import { readProxyHeaders, type ProxyHeaders } from './proxy-headers.ts';
 import { NO_LOCALITY, type Locality } from './endpoint.ts';
 
 /** The parts of an xDS Node we read; metadata as plain JSON. */
@@ -31,6 +32,7 @@ export interface ProxyNode {
   readonly istioFilters: boolean;
   readonly dnsCapture: boolean;
   readonly dnsAutoAllocate: boolean;
+  readonly headers: ProxyHeaders;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
@@ -58,6 +60,7 @@ export function parseProxyNode(node: NodeInput): ProxyNode | undefined {
     locality: { ...NO_LOCALITY, ...(node.locality?.region && { region: node.locality.region }), ...(node.locality?.zone && { zone: node.locality.zone }), ...(node.locality?.subZone && { subZone: node.locality.subZone }) },
     istioFilters: node.userAgentName === 'meltemi' || extensions.length === 0 || extensions.includes('istio.alpn'),
     dnsCapture: isTrue(metadata['DNS_CAPTURE']), dnsAutoAllocate: isTrue(metadata['DNS_AUTO_ALLOCATE']),
+    headers: readProxyHeaders(metadata['PROXY_CONFIG']),
     metadata,
   };
 }

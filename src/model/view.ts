@@ -272,7 +272,7 @@ function computeKey(view: ProxyView): string {
   const modes = new Map<string, string>();
   const parts: unknown[] = [
     snapshot.mesh.digest, proxy.type, proxy.namespace, proxy.ipAddresses.map((ip) => ip.includes(':')), proxy.dnsDomain,
-    Object.entries(labelsOf(snapshot, proxy)).sort(([a], [b]) => (a < b ? -1 : 1)), proxy.interceptionMode,
+    Object.entries(labelsOf(snapshot, proxy)).sort(([a], [b]) => (a < b ? -1 : 1)), proxy.interceptionMode, proxy.headers,
     proxy.istioFilters, proxy.dnsCapture, proxy.dnsAutoAllocate, proxy.locality, proxy.network, proxy.clusterId,
     view.inbound.map((target) => [target.service.digest, target.port.number, target.targetPort]),
     // Ingress of a Sidecar names (and may send to) the pod's own address.

@@ -58,7 +58,7 @@ const HTTP_COUNTERS = [
 ] as const;
 const HTTP_GAUGES = ['downstream_cx_active', 'downstream_cx_ssl_active', 'downstream_cx_http1_active', 'downstream_cx_http2_active', 'downstream_cx_upgrades_active', 'downstream_rq_active', 'fault.active_faults'] as const;
 
-const LISTENER_COUNTERS = ['downstream_cx_total', 'downstream_cx_destroy', 'downstream_cx_overflow', 'downstream_cx_overload_reject', 'downstream_global_cx_overflow', 'downstream_pre_cx_timeout', 'downstream_cx_transport_socket_connect_timeout', 'downstream_listener_filter_error', 'downstream_listener_filter_remote_close', 'no_filter_chain_match',
+const LISTENER_COUNTERS = ['downstream_cx_total', 'downstream_cx_destroy', 'downstream_cx_overflow', 'downstream_cx_overload_reject', 'downstream_global_cx_overflow', 'downstream_pre_cx_timeout', 'downstream_cx_transport_socket_connect_timeout', 'downstream_listener_filter_error', 'downstream_listener_filter_remote_close', 'no_filter_chain_match', 'downstream_cx_proxy_proto_error',
   'ssl.handshake', 'ssl.connection_error', 'ssl.no_certificate', 'ssl.session_reused', 'ssl.fail_verify_error', 'ssl.fail_verify_no_cert', 'ssl.fail_verify_san', 'ssl.fail_verify_cert_hash'] as const;
 const LISTENER_GAUGES = ['downstream_cx_active', 'downstream_pre_cx_active'] as const;
 

@@ -1,4 +1,4 @@
-import type { ClientTls, ConnectionPool, ConsistentHash, DestinationRule, LoadBalancerPolicy, LocalitySettings, OutlierDetection, SimpleBalancer, TrafficPolicy } from '../model/destination-rule.ts';
+import type { ClientTls, ConnectionPool, ConsistentHash, DestinationRule, LoadBalancerPolicy, LocalitySettings, OutlierDetection, RetryBudget, SimpleBalancer, TrafficPolicy, Tunnel } from '../model/destination-rule.ts';
 import { contentHash } from '../model/hash.ts';
 import { visibilityOf } from '../model/visibility.ts';
 import type { KubeObject } from '../objects/meta.ts';
@@ -52,9 +52,29 @@ function readBlocks(policy: Cursor): TrafficPolicy {
     connectionPool: readConnectionPool(policy.at('connectionPool')),
     outlierDetection: readOutlierDetection(policy.at('outlierDetection')),
     tls: readClientTls(policy.at('tls')),
+    tunnel: readTunnel(policy.at('tunnel')),
+    retryBudget: readRetryBudget(policy.at('retryBudget')),
     proxyProtocol: policy.at('proxyProtocol').exists ? policy.at('proxyProtocol').at('version').oneOf(['V1', 'V2']) ?? 'V1' : undefined,
     portLevel: new Map(),
   };
+}
+
+function readTunnel(tunnel: Cursor): Tunnel | undefined {
+  if (!tunnel.exists) return undefined;
+  const protocol = tunnel.at('protocol').string('CONNECT').toUpperCase();
+  const targetHost = tunnel.at('targetHost').string();
+  const targetPort = tunnel.at('targetPort').number() ?? 0;
+  if (protocol !== 'CONNECT' && protocol !== 'POST') tunnel.at('protocol').fail(`"${protocol}" is unknown; use CONNECT or POST`);
+  if (!targetHost) tunnel.at('targetHost').fail('is required');
+  if (targetPort < 1 || targetPort > 65535) tunnel.at('targetPort').fail('must be between 1 and 65535');
+  return { protocol: protocol === 'POST' ? 'POST' : 'CONNECT', targetHost, targetPort };
+}
+
+function readRetryBudget(budget: Cursor): RetryBudget | undefined {
+  if (!budget.exists) return undefined;
+  const percent = budget.at('percent').number() ?? 20;
+  if (percent < 0 || percent > 100) budget.at('percent').fail(`${percent} is not between 0 and 100`);
+  return { percent, minRetryConcurrency: budget.at('minRetryConcurrency').number() ?? 3 };
 }
 
 const SIMPLE: Readonly<Record<string, SimpleBalancer>> = { ROUND_ROBIN: 'ROUND_ROBIN', LEAST_CONN: 'LEAST_REQUEST', LEAST_REQUEST: 'LEAST_REQUEST', RANDOM: 'RANDOM', PASSTHROUGH: 'PASSTHROUGH' };
@@ -143,6 +163,6 @@ function readClientTls(tls: Cursor): ClientTls | undefined {
     mode: tls.at('mode').oneOf(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']) ?? 'DISABLE',
     clientCertificate: tls.at('clientCertificate').string(), privateKey: tls.at('privateKey').string(), caCertificates: tls.at('caCertificates').string(),
     credentialName: tls.at('credentialName').string(), subjectAltNames: tls.at('subjectAltNames').strings(), sni: tls.at('sni').string(),
-    insecureSkipVerify: tls.at('insecureSkipVerify').boolean() ?? false,
+    insecureSkipVerify: tls.at('insecureSkipVerify').boolean() ?? false, caCrl: tls.at('caCrl').string(),
   };
 }

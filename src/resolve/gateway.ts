@@ -57,5 +57,6 @@ export function readServerTls(tls: Cursor): ServerTls | undefined {
     credentialNames: single ? [single] : tls.at('credentialNames').strings(),
     subjectAltNames: tls.at('subjectAltNames').strings(),
     minProtocolVersion: version('minProtocolVersion'), maxProtocolVersion: version('maxProtocolVersion'), cipherSuites: tls.at('cipherSuites').strings(),
+    caCrl: tls.at('caCrl').string(), verifyCertificateSpki: tls.at('verifyCertificateSpki').strings(), verifyCertificateHash: tls.at('verifyCertificateHash').strings(),
   };
 }

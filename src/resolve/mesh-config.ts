@@ -3,6 +3,7 @@ import { contentHash } from '../model/hash.ts';
 import type { MeshSettings, TracingSettings } from '../model/mesh.ts';
 import { Cursor } from './cursor.ts';
 import { readLocality } from './destination-rule.ts';
+import { readDiscoverySelectors, type DiscoverySelectors } from './discovery-selectors.ts';
 import { readExtAuthzProviders } from './ext-authz-provider.ts';
 import { readRetries } from './http-route.ts';
 
@@ -18,7 +19,7 @@ export interface MeshInput {
 }
 
 /** MeshConfig with Istio's defaults. Wrong fields become issues and keep their default. @see features.md §2.14 */
-export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettings {
+export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettings & { readonly discoverySelectors: DiscoverySelectors } {
   const report = (path: string, message: string) =>
     issues.push({ severity: 'error', code: 'IST0106', object: { kind: 'MeshConfig', name: 'istio' }, path, message: `${path}: ${message}.` });
   const mesh = new Cursor(input.meshConfig ?? {}, '', report);
@@ -51,6 +52,7 @@ export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettin
     dnsRefreshRateMs: mesh.at('dnsRefreshRate').durationMs() ?? 60_000,
     tracing: readTracing(mesh.at('defaultConfig').at('tracing'), mesh),
     extAuthzProviders: readExtAuthzProviders(mesh),
+    discoverySelectors: readDiscoverySelectors(mesh.at('discoverySelectors')),
     serviceExportTo: list('defaultServiceExportTo'),
     virtualServiceExportTo: list('defaultVirtualServiceExportTo'),
     destinationRuleExportTo: list('defaultDestinationRuleExportTo'),

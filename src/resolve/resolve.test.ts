@@ -101,9 +101,6 @@ describe('delegates', () => {
 
 describe('what is not supported', () => {
   it.each([
-    [object('AuthorizationPolicy', {}, 'x', 'security.istio.io/v1'), 'AuthorizationPolicy is not supported yet: access is not restricted by it.'],
     [object('EnvoyFilter', {}, 'x', 'networking.istio.io/v1alpha3'), 'EnvoyFilter is not supported yet: its patches are not applied.'],
-    [object('DestinationRule', { host: 'a', trafficPolicy: { proxyProtocol: {} } }), 'proxyProtocol is not supported yet: upstream connections carry no PROXY header.'],
-    [object('Gateway', { servers: [{ port: { number: 15443, protocol: 'TLS' }, hosts: ['*'], tls: { mode: 'AUTO_PASSTHROUGH' } }] }), 'AUTO_PASSTHROUGH is not supported yet: the server stays closed.'],
   ])('is said by name', (written, message) => expect(resolve({ objects: [written] }).issues.filter((issue) => issue.code === 'MLT0005').map((issue) => issue.message)).toEqual([message]));
 });

@@ -12,6 +12,7 @@ import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
 import { mergeDelegates, type ReadVirtualService } from './delegate.ts';
 import { denyingPolicy, resolveAuthorizationPolicy } from './authorization-policy.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
+import { discovered } from './discovery-selectors.ts';
 import { resolveMeshHttpRoute } from './gateway-api-route.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
@@ -42,7 +43,7 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
   const issues: Issue[] = [];
   const mesh = resolveMeshConfig(input, issues);
   const context: ResolveContext = { mesh, configDomainSuffix: input.configDomainSuffix ?? mesh.domainSuffix, issues };
-  const byKind = groupByKind(input.objects);
+  const byKind = groupByKind(discovered(input.objects, mesh.discoverySelectors, mesh.rootNamespace));
   const kind = (name: string) => byKind.get(name) ?? [];
   const each = <T>(name: string, read: (object: KubeObject) => T | undefined): T[] => kind(name).flatMap((object) => guarded(issues, object, read) ?? []);
 

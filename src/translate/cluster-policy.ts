@@ -4,8 +4,11 @@ import { CircuitBreakersSchema, type CircuitBreakers } from '../xds/gen/envoy/co
 import { Cluster_DiscoveryType, Cluster_LbPolicy, Cluster_TransportSocketMatchSchema, ClusterSchema, type Cluster } from '../xds/gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { OutlierDetectionSchema } from '../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
 import { TcpKeepaliveSchema } from '../xds/gen/envoy/config/core/v3/address_pb.ts';
+import { TransportSocketSchema, type TransportSocket } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
+import { ProxyProtocolConfig_Version } from '../xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts';
+import { ProxyProtocolUpstreamTransportSchema } from '../xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts';
 import { HttpProtocolOptionsSchema } from '../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
-import type { ClientTls, ConnectionPool, LoadBalancerPolicy, OutlierDetection, policyForPort } from '../model/destination-rule.ts';
+import type { ClientTls, ConnectionPool, LoadBalancerPolicy, OutlierDetection, policyForPort, RetryBudget } from '../model/destination-rule.ts';
 import { isHttp, isHttp2, type Protocol } from '../model/protocol.ts';
 import type { Service, ServicePort } from '../model/service.ts';
 import { endpointsOf } from '../model/snapshot.ts';
@@ -24,6 +27,8 @@ interface ClusterSubject {
   readonly subset: string;
   readonly type: Cluster_DiscoveryType;
   readonly policy: ReturnType<typeof policyForPort>;
+  /** A cluster of an AUTO_PASSTHROUGH gateway: the bytes are mutual TLS of somebody else already. */
+  readonly passTls?: boolean;
 }
 
 /** Puts a traffic policy (and the mesh's defaults) on an outbound cluster. */
@@ -32,7 +37,7 @@ export function applyPolicy(view: ProxyView, subject: ClusterSubject, cluster: C
   const { mesh } = view.snapshot;
   const pool = policy.connectionPool;
   cluster.connectTimeout = duration(pool?.connectTimeoutMs ?? mesh.connectTimeoutMs);
-  cluster.circuitBreakers = circuitBreakers(pool);
+  cluster.circuitBreakers = circuitBreakers(pool, policy.retryBudget);
   if (pool?.tcpKeepalive)
     cluster.upstreamConnectionOptions = {
       $typeName: 'envoy.config.cluster.v3.UpstreamConnectionOptions', setLocalInterfaceNameOnUpstreamConnections: false,
@@ -47,14 +52,16 @@ export function applyPolicy(view: ProxyView, subject: ClusterSubject, cluster: C
   applyLoadBalancer(policy.loadBalancer, cluster);
   if (policy.outlierDetection) applyOutlierDetection(policy.outlierDetection, cluster);
   applyTls(view, subject, cluster, upgrade);
+  if (policy.proxyProtocol) wrapInProxyProtocol(cluster, policy.proxyProtocol);
   return cluster;
 }
 
-export function circuitBreakers(pool: ConnectionPool | undefined): CircuitBreakers {
+export function circuitBreakers(pool: ConnectionPool | undefined, budget?: RetryBudget): CircuitBreakers {
   return create(CircuitBreakersSchema, {
     thresholds: [{
       maxConnections: pool?.maxConnections ?? UNLIMITED, maxPendingRequests: pool?.maxPendingRequests ?? UNLIMITED,
       maxRequests: pool?.maxRequests ?? UNLIMITED, maxRetries: pool?.maxRetries ?? UNLIMITED, trackRemaining: true,
+      ...(budget && { retryBudget: { budgetPercent: { value: budget.percent }, minRetryConcurrency: budget.minRetryConcurrency } }),
     }],
   });
 }
@@ -139,6 +146,16 @@ function applyOutlierDetection(outlier: OutlierDetection, cluster: Cluster): voi
   };
 }
 
+/** Every connection starts with a PROXY header, inside of which the socket's own TLS is spoken. @see envoy.extensions.transport_sockets.proxy_protocol.v3 */
+function wrapInProxyProtocol(cluster: Cluster, version: 'V1' | 'V2'): void {
+  const wrap = (inner: TransportSocket | undefined): TransportSocket => create(TransportSocketSchema, {
+    name: 'envoy.transport_sockets.upstream_proxy_protocol',
+    configType: { case: 'typedConfig', value: pack(ProxyProtocolUpstreamTransportSchema, { config: { version: version === 'V2' ? ProxyProtocolConfig_Version.V2 : ProxyProtocolConfig_Version.V1 }, transportSocket: inner ?? rawBuffer() }) },
+  });
+  for (const match of cluster.transportSocketMatches) match.transportSocket = wrap(match.transportSocket);
+  if (cluster.transportSocketMatches.length === 0) cluster.transportSocket = wrap(cluster.transportSocket);
+}
+
 function upstreamProtocolOf(protocol: Protocol, upgraded: boolean): UpstreamProtocol {
   if (upgraded || isHttp2(protocol)) return 'http2';
   if (protocol === 'Auto') return 'auto';
@@ -166,6 +183,7 @@ function applyTls(view: ProxyView, subject: ClusterSubject, cluster: Cluster, up
   const protocol = upstreamProtocolOf(port.protocol, upgraded);
   const sni = sniOf(port.number, subset, service.hostname);
   const alpns = mutualAlpns(protocol, view.proxy.istioFilters);
+  if (subject.passTls) return;
   if (policy.tls) {
     if (policy.tls.mode === 'ISTIO_MUTUAL') {
       const sans = policy.tls.subjectAltNames.length > 0 ? policy.tls.subjectAltNames : subjectAltNamesOf(view, service);

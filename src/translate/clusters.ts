@@ -8,7 +8,8 @@ import { destinationRuleFor, type ProxyView, type ServiceTarget } from '../model
 import { applyPolicy, circuitBreakers, httpProtocolOptions, MAX } from './cluster-policy.ts';
 import { loadAssignment } from './endpoints.ts';
 import { metadataExchangeUpstreamFilter } from './filters/metadata-exchange.ts';
-import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, outboundClusterName, PASSTHROUGH_CLUSTER } from './names.ts';
+import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, outboundClusterName, PASSTHROUGH_CLUSTER, sniOf } from './names.ts';
+import { passesTlsByName } from './gateway-servers.ts';
 import { adsSource, duration, endpointAddress } from './proto.ts';
 import type { JsonObject } from '@bufbuild/protobuf';
 
@@ -19,7 +20,7 @@ type ClusterInit = Exclude<MessageInitShape<typeof ClusterSchema>, Cluster>;
 export function translateClusters(view: ProxyView): Cluster[] {
   const clusters = view.services.filter((service) => service.resolution !== 'alias').flatMap((service) =>
     service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => outboundClusters(view, service, port)));
-  if (view.proxy.type === 'router') return [...clusters, blackHole(view)];
+  if (view.proxy.type === 'router') return [...clusters, ...(passesTlsByName(view) ? sniClusters(view) : []), blackHole(view)];
   return [...clusters, ...inboundClusters(view), blackHole(view), passthrough(view), inboundPassthrough(view)];
 }
 
@@ -59,6 +60,23 @@ function outboundClusters(view: ProxyView, service: Service, port: ServicePort):
     }
     return [applyPolicy(view, { service, port, subset: subset?.name ?? '', type, policy }, create(ClusterSchema, init))];
   });
+}
+
+/** Clusters of an AUTO_PASSTHROUGH gateway, named by the server name that leads to them; their traffic is mutual TLS between others. */
+function sniClusters(view: ProxyView): Cluster[] {
+  return view.services.filter((service) => service.resolution === 'static').flatMap((service) => service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => {
+    const rule = destinationRuleFor(view, service.hostname, service.namespace);
+    return [undefined, ...(rule?.subsets ?? [])].map((subset) => {
+      const name = sniOf(port.number, subset?.name ?? '', service.hostname);
+      const policy = policyForPort(rule?.policy, subset?.policy, port.number);
+      const cluster = create(ClusterSchema, {
+        name, clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS }, edsClusterConfig: { serviceName: name, edsConfig: adsSource() },
+        metadata: { filterMetadata: { istio: clusterMetadata(service, port, rule?.origin, subset?.name) } },
+      });
+      // Whatever the port speaks, here it is bytes.
+      return applyPolicy(view, { service, port: { ...port, protocol: 'TLS' }, subset: subset?.name ?? '', type: Cluster_DiscoveryType.EDS, policy, passTls: true }, cluster);
+    });
+  }));
 }
 
 function clusterMetadata(service: Service, port: ServicePort, config: string | undefined, subset: string | undefined): JsonObject {
@@ -163,6 +181,8 @@ function inboundPassthrough(view: ProxyView): Cluster {
 export function edsClusterNames(view: ProxyView, service: Service): readonly string[] {
   const rule = destinationRuleFor(view, service.hostname, service.namespace);
   if (discoveryTypeOf(view, service) !== Cluster_DiscoveryType.EDS) return [];
-  return service.ports.flatMap((port) => ['', ...(rule?.subsets ?? []).map((subset) => subset.name)].map((subset) => outboundClusterName(port.number, subset, service.hostname)));
+  const byName = passesTlsByName(view);
+  return service.ports.flatMap((port) => ['', ...(rule?.subsets ?? []).map((subset) => subset.name)].flatMap((subset) =>
+    [outboundClusterName(port.number, subset, service.hostname), ...(byName ? [sniOf(port.number, subset, service.hostname)] : [])]));
 }
 

@@ -2,13 +2,13 @@ import { create } from '@bufbuild/protobuf';
 import { HealthStatus } from '../xds/gen/envoy/config/core/v3/health_check_pb.ts';
 import { LbEndpointSchema, LocalityLbEndpointsSchema, type LbEndpoint, type LocalityLbEndpoints } from '../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
 import { ClusterLoadAssignmentSchema, type ClusterLoadAssignment } from '../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
-import { policyForPort } from '../model/destination-rule.ts';
+import { policyForPort, type LocalitySettings } from '../model/destination-rule.ts';
 import type { Endpoint, Locality } from '../model/endpoint.ts';
 import { portByNumber } from '../model/service.ts';
 import { endpointsOf } from '../model/snapshot.ts';
 import { destinationRuleFor, type ProxyView } from '../model/view.ts';
 import { selects } from '../model/workload.ts';
-import { localityPriorities } from './locality.ts';
+import { compactPriorities, failoverDistance, isDistributed, localityPriorities, topologyLabels } from './locality.ts';
 import { parseClusterName } from './names.ts';
 import { endpointAddress } from './proto.ts';
 
@@ -29,17 +29,38 @@ export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoa
   if (parts.subset && !subset) return empty();
   const endpoints = endpointsOf(view.snapshot, service).filter((endpoint) =>
     endpoint.portName === port.name && endpoint.health !== 'unhealthy' && (!subset || selects(subset.labels, endpoint.labels)));
+  const policy = policyForPort(rule?.policy, subset?.policy, port.number);
+  const settings = policy.loadBalancer?.locality ?? (service.preferClose ? PREFER_CLOSE : view.snapshot.mesh.locality);
+  // A service that asks for near endpoints gets them without outlier detection too.
+  const failsOver = policy.outlierDetection !== undefined || (service.preferClose && settings === PREFER_CLOSE);
+  if (settings.enabled && settings.failoverPriority.length > 0 && failsOver && !isDistributed(view.proxy.locality, settings))
+    return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: byLabels(view, endpoints, settings.failoverPriority) });
+  const localities = groupedByLocality(endpoints, () => '').map(([, group]) => localityEndpoints(group));
+  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: localityPriorities(view.proxy.locality, localities, settings, policy.outlierDetection !== undefined) });
+}
+
+/** Kubernetes' `trafficDistribution: PreferClose`. */
+const PREFER_CLOSE: LocalitySettings = { enabled: true, distribute: [], failover: [], failoverPriority: ['topology.istio.io/network', 'topology.kubernetes.io/region', 'topology.kubernetes.io/zone'] };
+
+/** Endpoints of one locality and one distance, sorted. */
+function groupedByLocality(endpoints: readonly Endpoint[], distance: (endpoint: Endpoint) => string): readonly (readonly [string, readonly Endpoint[]])[] {
   const groups = new Map<string, Endpoint[]>();
   for (const endpoint of endpoints) {
-    const key = localityKey(endpoint.locality);
+    const key = `${distance(endpoint)}~${localityKey(endpoint.locality)}`;
     const group = groups.get(key);
     if (group) group.push(endpoint);
     else groups.set(key, [endpoint]);
   }
-  const localities = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => localityEndpoints(group));
-  const policy = policyForPort(rule?.policy, subset?.policy, port.number);
-  const settings = policy.loadBalancer?.locality ?? view.snapshot.mesh.locality;
-  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: localityPriorities(view.proxy.locality, localities, settings, policy.outlierDetection !== undefined) });
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function byLabels(view: ProxyView, endpoints: readonly Endpoint[], failoverPriority: readonly string[]): LocalityLbEndpoints[] {
+  const { proxy } = view;
+  const own = topologyLabels(proxy.labels, proxy.locality, proxy.network);
+  const distanceOf = (endpoint: Endpoint) => failoverDistance(own, topologyLabels(endpoint.labels, endpoint.locality, endpoint.network), failoverPriority);
+  const groups = groupedByLocality(endpoints, (endpoint) => String(distanceOf(endpoint)).padStart(3, '0'));
+  const priorities = compactPriorities(groups.map(([, group]) => distanceOf(group[0]!)));
+  return groups.map(([, group], index) => ({ ...localityEndpoints(group), priority: priorities[index] ?? 0 }));
 }
 
 function localityKey(locality: Locality): string {

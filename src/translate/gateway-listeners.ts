@@ -3,14 +3,14 @@ import { TrafficDirection } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
 import { FilterChainMatchSchema, FilterChainSchema, type FilterChain } from '../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { ListenerSchema, type Listener } from '../xds/gen/envoy/config/listener/v3/listener_pb.ts';
 import { covers } from '../model/hostname.ts';
-import { virtualServicesOn, type ProxyView } from '../model/view.ts';
+import { destinationRuleFor, virtualServicesOn, type ProxyView } from '../model/view.ts';
 import { listenerAccessLogs } from './access-log.ts';
 import { gatewayPorts, isHttpsServer, routeNameOf, terminates, type GatewayPort, type GatewayServer } from './gateway-servers.ts';
 import { sharedHosts } from './gateway-routes.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
-import { tlsInspector } from './inspectors.ts';
+import { proxyProtocol, tlsInspector } from './inspectors.ts';
 import { l4ChainMatch, l4Concerns, l4Targets } from './l4-routes.ts';
-import { listenerName } from './names.ts';
+import { listenerName, sniOf } from './names.ts';
 import { duration, socketAddress } from './proto.ts';
 import { tcpFilters } from './tcp-proxy.ts';
 import { serverTls } from './tls.ts';
@@ -25,7 +25,7 @@ export function gatewayListeners(view: ProxyView): Listener[] {
     if (filterChains.length === 0) return [];
     return [create(ListenerSchema, {
       name: listenerName(port.bind, port.port), address: socketAddress(port.bind, port.port), trafficDirection: TrafficDirection.OUTBOUND,
-      listenerFilters: port.kind === 'tls' ? [tlsInspector()] : [], ...(port.kind === 'tls' && { listenerFiltersTimeout: duration(0), continueOnListenerFiltersTimeout: true }),
+      listenerFilters: [...(view.proxy.headers.proxyProtocol ? [proxyProtocol()] : []), ...(port.kind === 'tls' ? [tlsInspector()] : [])], ...(port.kind === 'tls' && { listenerFiltersTimeout: duration(0), continueOnListenerFiltersTimeout: true }),
       filterChains, accessLog: listenerAccessLogs(view.snapshot.mesh),
     })];
   });
@@ -38,6 +38,7 @@ function chainsOf(view: ProxyView, port: GatewayPort): FilterChain[] {
   if (port.kind === 'tcp') return port.servers.flatMap((entry) => tcpChains(view, entry));
   return port.servers.flatMap((entry) => {
     const { server } = entry;
+    if (server.tls?.mode === 'AUTO_PASSTHROUGH') return autoPassthroughChains(view, entry);
     if (!terminates(server)) return sniChains(view, entry);
     const http = isHttpsServer(server);
     const match = serverNames(server.hosts.map(({ host }) => host));
@@ -46,6 +47,18 @@ function chainsOf(view: ProxyView, port: GatewayPort): FilterChain[] {
     if (http) return [create(FilterChainSchema, { ...common, filters: [manager(entry)] })];
     return tcpChains(view, entry).slice(0, 1).map((chain) => create(FilterChainSchema, { ...chain, ...common }));
   });
+}
+
+/** One chain per service, port and subset: its server name is the one Istio's sidecars say in mutual TLS. */
+function autoPassthroughChains(view: ProxyView, { server }: GatewayServer): FilterChain[] {
+  const shown = view.services.filter((service) => service.resolution === 'static' && server.hosts.some((wanted) => (wanted.namespace === '*' || wanted.namespace === service.namespace) && covers(wanted.host, service.hostname)));
+  return shown.flatMap((service) => service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => {
+    const subsets = destinationRuleFor(view, service.hostname, service.namespace)?.subsets ?? [];
+    return ['', ...subsets.map((subset) => subset.name)].map((subset) => {
+      const name = sniOf(port.number, subset, service.hostname);
+      return create(FilterChainSchema, { filterChainMatch: { serverNames: [name] }, filters: tcpFilters(view, 'gateway', [{ cluster: name, weight: 100 }]) });
+    });
+  }));
 }
 
 function serverNames(hosts: readonly string[]) {

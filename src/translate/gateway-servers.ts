@@ -52,6 +52,11 @@ function kindOf(server: Server): GatewayPort['kind'] {
   return 'tcp';
 }
 
+/** A gateway between networks: it hands mutual TLS on to the service its server name says. */
+export function passesTlsByName(view: ProxyView): boolean {
+  return view.proxy.type === 'router' && view.gateways.some((gateway) => gateway.servers.some((server) => server.tls?.mode === 'AUTO_PASSTHROUGH'));
+}
+
 /** Does a TLS server decrypt, so that its traffic is HTTP or bytes we see? */
 export function terminates(server: Server): boolean {
   const mode = server.tls?.mode;

@@ -4,9 +4,11 @@ import { Tracing_HttpSchema } from '../xds/gen/envoy/config/trace/v3/http_tracer
 import { ZipkinConfig_CollectorEndpointVersion, ZipkinConfigSchema } from '../xds/gen/envoy/config/trace/v3/zipkin_pb.ts';
 import type { RouteConfiguration } from '../xds/gen/envoy/config/route/v3/route_pb.ts';
 import {
-  HttpConnectionManager_ForwardClientCertDetails, HttpConnectionManager_PathWithEscapedSlashesAction, HttpConnectionManager_TracingSchema, HttpConnectionManagerSchema,
+  HttpConnectionManager_ForwardClientCertDetails, HttpConnectionManager_PathWithEscapedSlashesAction, HttpConnectionManager_ServerHeaderTransformation, HttpConnectionManager_TracingSchema, HttpConnectionManagerSchema,
   type HttpConnectionManager_Tracing, type HttpFilter,
 } from '../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import { PreserveCaseFormatterConfigSchema } from '../xds/gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
+import type { ProxyHeaders } from '../model/proxy-headers.ts';
 import type { ProxyView } from '../model/view.ts';
 import { accessLogs } from './access-log.ts';
 import { alpnHttpFilter } from './filters/alpn.ts';
@@ -37,11 +39,13 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
     routeSpecifier: 'rds' in options.routes ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: options.routes.rds } } : { case: 'routeConfig', value: options.routes.inline },
     httpFilters: httpFilters(view, options.direction),
     // Envoy's own default name is what outbound answers have always carried in Istio.
-    serverName: options.direction === 'outbound' ? '' : 'istio-envoy',
+    serverName: view.proxy.headers.server || (options.direction === 'outbound' ? '' : 'istio-envoy'),
+    ...(view.proxy.headers.server === '' && { serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH }),
     useRemoteAddress: gateway,
-    forwardClientCertDetails: gateway ? HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET
-      : options.direction === 'inbound' ? HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD : HttpConnectionManager_ForwardClientCertDetails.SANITIZE,
-    ...(options.direction !== 'outbound' && { setCurrentClientCertDetails: { subject: true, uri: true, dns: true, ...(gateway && { cert: true }) } }),
+    ...(gateway && { xffNumTrustedHops: view.proxy.headers.trustedProxies }),
+    ...(view.proxy.headers.requestIdDisabled && { generateRequestId: false }),
+    ...(view.proxy.headers.preserveHttp1HeaderCase && { httpProtocolOptions: { headerKeyFormat: { headerFormat: { case: 'statefulFormatter' as const, value: { name: 'preserve_case', typedConfig: pack(PreserveCaseFormatterConfigSchema) } } } } }),
+    ...clientCertificateOf(options.direction, view.proxy.headers),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
     streamIdleTimeout: duration(0),
     normalizePath: mesh.pathNormalization !== 'NONE',
@@ -56,6 +60,19 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
 }
 
 /** The chain of each direction, top to bottom. @see features.md C8, §3.4 */
+/** A gateway replaces what strangers say about certificates, a server's sidecar appends, a client's says nothing; a ProxyConfig may ask for other. */
+function clientCertificateOf(direction: HttpDirection, headers: ProxyHeaders): Pick<MessageInitShape<typeof HttpConnectionManagerSchema>, 'forwardClientCertDetails' | 'setCurrentClientCertDetails'> {
+  const usual = direction === 'gateway' ? 'SANITIZE_SET' : direction === 'inbound' ? 'APPEND_FORWARD' : 'SANITIZE';
+  const mode = direction === 'outbound' ? usual : headers.forwardClientCert ?? usual;
+  const details = headers.clientCertDetails;
+  return {
+    forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails[mode],
+    ...(direction !== 'outbound' && { setCurrentClientCertDetails: {
+      subject: details.subject ?? true, uri: details.uri ?? true, dns: details.dns ?? true, cert: details.cert ?? direction === 'gateway', chain: details.chain ?? false,
+    } }),
+  };
+}
+
 function httpFilters(view: ProxyView, direction: HttpDirection): HttpFilter[] {
   const istio = view.proxy.istioFilters;
   return [

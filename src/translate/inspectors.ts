@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { ListenerFilterChainMatchPredicateSchema, ListenerFilterSchema, type ListenerFilter } from '../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { HttpInspectorSchema } from '../xds/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from '../xds/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
+import { ProxyProtocolSchema } from '../xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { TlsInspectorSchema } from '../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { pack } from './proto.ts';
 
@@ -26,4 +27,9 @@ function withDisabled(filter: ListenerFilter, ports: readonly number[]): Listene
   if (!first) return filter;
   filter.filterDisabled = rules.length === 1 ? first : create(ListenerFilterChainMatchPredicateSchema, { rule: { case: 'orMatch', value: { rules } } });
   return filter;
+}
+
+/** The first bytes name the real client. */
+export function proxyProtocol(): ListenerFilter {
+  return create(ListenerFilterSchema, { name: 'envoy.filters.listener.proxy_protocol', configType: { case: 'typedConfig', value: pack(ProxyProtocolSchema) } });
 }

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import type { LocalitySettings } from '../model/destination-rule.ts';
 import { LocalityLbEndpointsSchema } from '../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
-import { localityPriorities } from './locality.ts';
+import { compactPriorities, failoverDistance, localityPriorities, topologyLabels } from './locality.ts';
 
 const own = { region: 'r1', zone: 'z1', subZone: 's1' };
 const group = (text: string) => {
@@ -25,4 +25,14 @@ describe('locality', () => {
     const result = localityPriorities(own, ['r1/z1', 'r1/z2', 'r2/z1'].map(group), settings({ distribute: [{ from: 'r1/*', to: [['r1/z1/*', 80], ['r1/z2/*', 20]] }] }), true);
     expect(result.map((entry) => [entry.locality?.zone, entry.loadBalancingWeight])).toEqual([['z1', 80], ['z2', 20]]);
   });
+  it.each([
+    ['all labels equal', { region: 'r1', zone: 'z1', subZone: '' }, {}, 0],
+    ['the second differs', { region: 'r1', zone: 'z2', subZone: '' }, {}, 2],
+    ['what follows a difference does not count', { region: 'r2', zone: 'z1', subZone: '' }, {}, 3],
+    ['a value named by the rule', { region: 'r1', zone: 'z1', subZone: '' }, { version: 'v1' }, 1],
+  ])('failoverPriority: %s', (_, locality, labels, distance) => {
+    const mine = topologyLabels({ version: 'v1' }, { region: 'r1', zone: 'z1', subZone: '' }, '');
+    expect(failoverDistance(mine, topologyLabels({ version: 'v2', ...labels }, locality, ''), ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone', 'version=v2'])).toBe(distance);
+  });
+  it('closes gaps between distances', () => expect(compactPriorities([3, 0, 3, 1])).toEqual([2, 0, 2, 1]));
 });

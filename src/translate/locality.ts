@@ -15,8 +15,8 @@ export function localityPriorities(own: Locality, groups: readonly LocalityLbEnd
   if (!outlierDetection) return [...groups];
   const failover = settings.failover.find((entry) => entry.from === own.region)?.to;
   const raw = groups.map((group) => priorityOf(own, group.locality, failover));
-  const levels = [...new Set(raw)].sort((a, b) => a - b);
-  return groups.map((group, index) => create(LocalityLbEndpointsSchema, { ...group, priority: levels.indexOf(raw[index] ?? 0) }));
+  const priorities = compactPriorities(raw);
+  return groups.map((group, index) => create(LocalityLbEndpointsSchema, { ...group, priority: priorities[index] ?? 0 }));
 }
 
 function priorityOf(own: Locality, other: LocalityLbEndpoints['locality'], failover: string | undefined): number {
@@ -37,4 +37,38 @@ function distribute(to: readonly (readonly [string, number])[], groups: readonly
     const total = members.reduce((sum, group) => sum + group.lbEndpoints.length, 0);
     return members.map((group) => create(LocalityLbEndpointsSchema, { ...group, loadBalancingWeight: Math.max(1, Math.round((weight * group.lbEndpoints.length) / total)) }));
   });
+}
+
+/** What failover by labels compares: a workload's labels and the topology it is in, under Kubernetes' names. */
+export function topologyLabels(labels: Readonly<Record<string, string>>, locality: Locality, network: string): ReadonlyMap<string, string> {
+  const all = new Map(Object.entries(labels));
+  const place = { 'topology.kubernetes.io/region': locality.region, 'topology.kubernetes.io/zone': locality.zone, 'topology.istio.io/subzone': locality.subZone, 'topology.istio.io/network': network };
+  for (const [key, value] of Object.entries(place)) if (value) all.set(key, value);
+  return all;
+}
+
+/**
+ * How far an endpoint is from us by `failoverPriority`: 0 when all labels are equal, one more for every label after the first that differs. `key=value`
+ * compares with that value instead of our own.
+ * @see https://istio.io/latest/docs/reference/config/networking/destination-rule/#LocalityLoadBalancerSetting
+ */
+export function failoverDistance(own: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>, failoverPriority: readonly string[]): number {
+  for (const [index, entry] of failoverPriority.entries()) {
+    const equals = entry.indexOf('=');
+    const key = equals < 0 ? entry : entry.slice(0, equals);
+    const wanted = equals < 0 ? own.get(key) : entry.slice(equals + 1);
+    if ((other.get(key) ?? '') !== (wanted ?? '')) return failoverPriority.length - index;
+  }
+  return 0;
+}
+
+/** Distances → priorities without gaps, as Envoy asks. */
+export function compactPriorities(distances: readonly number[]): readonly number[] {
+  const levels = [...new Set(distances)].sort((a, b) => a - b);
+  return distances.map((distance) => levels.indexOf(distance));
+}
+
+/** Does `distribute` say where this proxy's requests go? Then there is no failover. */
+export function isDistributed(own: Locality, settings: LocalitySettings): boolean {
+  return own.region !== '' && settings.distribute.some((entry) => matches(entry.from, own));
 }

@@ -37,7 +37,8 @@ export function sniOf(port: number, subset: string, host: string): string {
 
 /** The parts of a cluster name, or undefined for the special ones. */
 export function parseClusterName(name: string): { readonly direction: 'outbound' | 'inbound'; readonly port: number; readonly subset: string; readonly host: string } | undefined {
-  const [direction, port, subset, host] = name.split('|');
+  // Gateways that pass TLS through by its server name have clusters named by it.
+  const [direction, port, subset, host] = name.includes('|') ? name.split('|') : name.split('_.');
   if ((direction !== 'outbound' && direction !== 'inbound') || !/^\d+$/.test(port ?? '') || subset === undefined || host === undefined) return undefined;
   return { direction, port: Number(port), subset, host };
 }

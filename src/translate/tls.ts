@@ -34,6 +34,14 @@ function exactSans(names: readonly string[]): CertificateValidationContext['matc
   return create(CertificateValidationContextSchema, { matchSubjectAltNames: names.map((name) => ({ matchPattern: { case: 'exact' as const, value: name } })) }).matchSubjectAltNames;
 }
 
+/** What the certificate itself must be, beside whose names it carries. */
+function validation(tls: Pick<ServerTls, 'subjectAltNames' | 'caCrl' | 'verifyCertificateSpki' | 'verifyCertificateHash'>): CertificateValidationContext {
+  return create(CertificateValidationContextSchema, {
+    matchSubjectAltNames: exactSans(tls.subjectAltNames), verifyCertificateSpki: [...tls.verifyCertificateSpki], verifyCertificateHash: [...tls.verifyCertificateHash],
+    ...(tls.caCrl && { crl: { specifier: { case: 'filename' as const, value: tls.caCrl } } }),
+  });
+}
+
 function combined(secret: SdsSecretConfig, context: CertificateValidationContext): CommonTlsContext['validationContextType'] {
   return create(CommonTlsContextSchema, {
     validationContextType: { case: 'combinedValidationContext', value: { defaultValidationContext: context, validationContextSdsSecretConfig: secret } },
@@ -68,7 +76,7 @@ export function mutualUpstreamTls(options: { readonly sni: string; readonly sans
 /** TLS as a DestinationRule asks for (SIMPLE, MUTUAL). Undefined for DISABLE. ISTIO_MUTUAL is {@link mutualUpstreamTls}. */
 export function upstreamTls(tls: ClientTls, protocol: UpstreamProtocol): TransportSocket | undefined {
   if (tls.mode === 'DISABLE') return undefined;
-  const context = create(CertificateValidationContextSchema, { matchSubjectAltNames: exactSans(tls.subjectAltNames) });
+  const context = validation({ ...tls, verifyCertificateSpki: [], verifyCertificateHash: [] });
   const common = create(CommonTlsContextSchema, {
     tlsParams: { tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2, tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3 },
     alpnProtocols: protocol === 'http2' ? ['h2'] : [],
@@ -115,7 +123,7 @@ const VERSION: Readonly<Record<NonNullable<ServerTls['minProtocolVersion']>, Tls
 export function serverTls(mesh: MeshSettings, tls: ServerTls, protocol: 'http' | 'tcp'): TransportSocket {
   if (tls.mode === 'ISTIO_MUTUAL') return mutualDownstreamTls(mesh, protocol);
   const mutual = tls.mode === 'MUTUAL' || tls.mode === 'OPTIONAL_MUTUAL';
-  const context = create(CertificateValidationContextSchema, { matchSubjectAltNames: exactSans(tls.subjectAltNames) });
+  const context = validation(tls);
   const common = create(CommonTlsContextSchema, {
     tlsParams: {
       tlsMinimumProtocolVersion: VERSION[tls.minProtocolVersion ?? 'TLSV1_2'],

@@ -44,6 +44,8 @@ export type AttemptOutcome =
 export interface UpstreamTransport {
   /** Undefined = plaintext. */
   readonly tls: UpstreamTls | undefined;
+  /** Connections begin with a PROXY header that names the client. */
+  readonly proxyProtocol?: 'V1' | 'V2';
 }
 
 export interface UpstreamTls {

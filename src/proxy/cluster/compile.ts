@@ -5,6 +5,8 @@ import type { CircuitBreakers } from '../../xds/gen/envoy/config/cluster/v3/circ
 import type { OutlierDetection } from '../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
 import { RoutingPriority } from '../../xds/gen/envoy/config/core/v3/base_pb.ts';
 import type { TransportSocket } from '../../xds/gen/envoy/config/core/v3/base_pb.ts';
+import { ProxyProtocolConfig_Version } from '../../xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts';
+import { ProxyProtocolUpstreamTransportSchema } from '../../xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts';
 import { HttpProtocolOptionsSchema, type HttpProtocolOptions } from '../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { unpackAny } from '../../xds/codec.ts';
 import { eachWithin, within } from '../config/config-error.ts';
@@ -52,7 +54,11 @@ export function compileCluster(cluster: ClusterMessage, nowMs: () => number): Cl
   const upstream = options?.upstreamHttpProtocolOptions ?? cluster.upstreamHttpProtocolOptions;
   const auto: AutoSni = { autoSni: upstream?.autoSni ?? false, autoSan: upstream?.autoSanValidation ?? false };
   const common = options?.commonHttpProtocolOptions ?? cluster.commonHttpProtocolOptions;
-  const transport = (socket: TransportSocket | undefined): UpstreamTransport => ({ tls: compileUpstreamTls(socket, auto) });
+  const transport = (socket: TransportSocket | undefined): UpstreamTransport => {
+    const wrapped = unpackAny(socket?.configType.value, ProxyProtocolUpstreamTransportSchema);
+    if (!wrapped) return { tls: compileUpstreamTls(socket, auto) };
+    return { tls: compileUpstreamTls(wrapped.transportSocket, auto), proxyProtocol: wrapped.config?.version === ProxyProtocolConfig_Version.V2 ? 'V2' : 'V1' };
+  };
   const type = TYPES[cluster.clusterDiscoveryType.value ?? Discovery.STATIC];
   const originalDst = cluster.lbConfig.case === 'originalDstLbConfig' ? cluster.lbConfig.value : undefined;
   return {

@@ -5,6 +5,7 @@ import { TrafficDirection } from '../../xds/gen/envoy/config/core/v3/base_pb.ts'
 import type { CidrRange } from '../../xds/gen/envoy/config/core/v3/address_pb.ts';
 import { FilterChainMatch_ConnectionSourceType as SourceType, type FilterChain, type FilterChainMatch, type ListenerFilter, type ListenerFilterChainMatchPredicate } from '../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import type { Listener } from '../../xds/gen/envoy/config/listener/v3/listener_pb.ts';
+import { ProxyProtocolSchema } from '../../xds/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { HttpConnectionManagerSchema } from '../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import { TcpProxySchema } from '../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { PluginConfigSchema } from '../../xds/gen/istio/stats/stats_pb.ts';
@@ -45,6 +46,7 @@ export function compileListener(listener: Listener, context: CompileContext): Li
     trafficDirection: listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : listener.trafficDirection === TrafficDirection.OUTBOUND ? 'outbound' : 'unspecified',
     tlsInspector: filters.tlsInspector,
     httpInspector: filters.httpInspector,
+    proxyProtocol: filters.proxyProtocol,
     listenerFiltersTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
     continueOnListenerFiltersTimeout: listener.continueOnListenerFiltersTimeout,
     filterChains,
@@ -92,7 +94,7 @@ function compileNetwork(chain: FilterChain, direction: TrafficRecord['direction'
     else if (!PASSIVE_NETWORK_FILTERS.has(typed?.typeUrl ?? '')) throw new Error(`unknown network filter ${filter.name} (${typed?.typeUrl ?? 'no config'})`);
   });
   // An empty chain closes its connections in Envoy; a TCP proxy to no cluster does the same.
-  return network ?? { kind: 'tcp', statPrefix: '', direction, clusters: [], totalWeight: 0, idleTimeoutMs: 0, maxConnectAttempts: 1, hashSourceIp: false, progress: undefined, record: () => {} };
+  return network ?? { kind: 'tcp', statPrefix: '', direction, clusters: [], totalWeight: 0, tunnel: undefined, idleTimeoutMs: 0, maxConnectAttempts: 1, hashSourceIp: false, progress: undefined, record: () => {} };
 }
 
 function compileMatch(match: FilterChainMatch | undefined): ChainMatch {
@@ -133,7 +135,8 @@ interface ListenerFilters {
 }
 
 function compileListenerFilters(filters: readonly ListenerFilter[]): ListenerFilters {
-  const found: { originalDst: boolean; tlsInspector: ListenerRuntime['tlsInspector']; httpInspector: ListenerRuntime['httpInspector'] } = { originalDst: false, tlsInspector: undefined, httpInspector: undefined };
+  const found: { -readonly [Key in keyof ListenerFilters]: ListenerFilters[Key] } = { originalDst: false, proxyProtocol: undefined, tlsInspector: undefined, httpInspector: undefined };
+  readonly proxyProtocol: ListenerRuntime['proxyProtocol'];
   eachWithin('listener_filters', filters, (filter) => {
     const type = (filter.configType.value as { typeUrl?: string } | undefined)?.typeUrl ?? filter.name;
     const disabled = filter.filterDisabled ? compilePortPredicate(filter.filterDisabled) : () => false;
@@ -147,6 +150,7 @@ function compileListenerFilters(filters: readonly ListenerFilter[]): ListenerFil
 }
 
 function compilePortPredicate(predicate: ListenerFilterChainMatchPredicate): (port: number) => boolean {
+    else if (/ProxyProtocol$|proxy_protocol$/.test(type)) found.proxyProtocol = unpackAny(filter.configType.case === 'typedConfig' ? filter.configType.value : undefined, ProxyProtocolSchema)?.allowRequestsWithoutProxyProtocol === true ? 'optional' : 'required';
   const { rule } = predicate;
   switch (rule.case) {
     case 'anyMatch':

@@ -9,7 +9,7 @@ import { durationMs } from './scalars.ts';
 
 /** `metrics`: given when `istio.stats` is in the chain. Throws ConfigError. @see envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
 export function compileTcpProxy(proxy: TcpProxy, direction: TrafficRecord['direction'], metrics: IstioMetrics | undefined, context: CompileContext): TcpProxyRuntime {
-  if (proxy.tunnelingConfig) throw new Error('tunneling_config is not supported');
+  if (proxy.tunnelingConfig?.usePost) throw new Error('tunneling_config.use_post is not supported');
   const specifier = proxy.clusterSpecifier;
   const clusters = specifier.case === 'weightedClusters' ? specifier.value.clusters.map(({ name, weight }) => ({ name, weight })) : [{ name: specifier.value ?? '', weight: 1 }];
   const totalWeight = clusters.reduce((sum, { weight }) => sum + weight, 0);
@@ -21,6 +21,7 @@ export function compileTcpProxy(proxy: TcpProxy, direction: TrafficRecord['direc
     direction,
     clusters,
     totalWeight,
+    tunnel: proxy.tunnelingConfig?.hostname,
     idleTimeoutMs: durationMs(proxy.idleTimeout) ?? 3_600_000,
     maxConnectAttempts: proxy.maxConnectAttempts ?? 1,
     hashSourceIp: proxy.hashPolicy.some(({ policySpecifier }) => policySpecifier.case === 'sourceIp'),

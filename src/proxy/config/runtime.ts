@@ -29,6 +29,8 @@ export interface ListenerRuntime {
   readonly handOffRestoredDestination: boolean;
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified';
   /** Undefined: the filter is not there. The predicate is false where `filter_disabled` matches the destination port. */
+  /** Connections must begin with a PROXY header; `optional`: those without one are served too. Undefined: nothing is looked for. */
+  readonly proxyProtocol: 'required' | 'optional' | undefined;
   readonly tlsInspector: ((destinationPort: number) => boolean) | undefined;
   readonly httpInspector: ((destinationPort: number) => boolean) | undefined;
   /** Default 15 000; 0 = wait for ever. */
@@ -148,6 +150,8 @@ export interface TcpProxyRuntime {
   /** Default 3 600 000; 0 = none. */
   readonly idleTimeoutMs: number;
   /** Default 1. */
+  /** `host:port` that upstream HTTP/1.1 proxies are asked to CONNECT to. Undefined: bytes go to the upstream itself. */
+  readonly tunnel: string | undefined;
   readonly maxConnectAttempts: number;
   readonly hashSourceIp: boolean;
   /** At open and at close of a connection, by `TcpProgress.phase`. */

@@ -13,6 +13,7 @@ import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
 import type { ForwardAction } from '../router/prepare-request.ts';
 import { Router } from '../router/router.ts';
 import type { RouterOwner } from '../router/router.ts';
+import { proxiedAddresses } from '../router/proxy-header.ts';
 import type { HttpStats } from '../stats.ts';
 import type { FilterChain } from './filter-chain.ts';
 import { isGrpc, localResponse } from './local-reply.ts';
@@ -249,6 +250,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     router.start(this.requestEnded && this.early.length === 0 && this.requestTrailers === undefined);
     for (const chunk of this.early.splice(0)) router.onRequestBody(chunk, 0, chunk.length);
     if (this.over) return;
+        proxied: () => proxiedAddresses(this.info),
     if (this.requestEnded) router.onRequestEnd(this.requestTrailers);
     else this.stream.resumeBody();
   }

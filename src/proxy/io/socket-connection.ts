@@ -65,6 +65,11 @@ export class SocketConnection implements Connection {
     this.local = { address: plainIp(socket.localAddress ?? ''), port: socket.localPort ?? 0 };
   }
 
+  /** Somebody before us (a load balancer that says so in a PROXY header) knows the real client. */
+  nameRemote(address: string, port: number): void {
+    this.remote = { address, port };
+  }
+
   get remoteAddress(): string {
     return this.remote?.address ?? '';
   }

@@ -12,6 +12,7 @@ import { parseClientHello } from './client-hello.ts';
 import type { ClientHello } from './client-hello.ts';
 import { inspectHttp } from './http-inspector.ts';
 import { missRecord } from './miss-record.ts';
+import { readProxyHeader } from '../router/proxy-header.ts';
 
 /** What a connection asks of the listeners it came through. */
 export interface ListenerDirectory {
@@ -41,6 +42,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
   private timer: NodeJS.Timeout | undefined;
   private served: DrainableConnection | undefined;
   private closed = false;
+  private headerRead = false;
   chain: FilterChainRuntime | undefined;
 
   constructor(
@@ -83,7 +85,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
 
   private inspects(): boolean {
     const { port } = this.destination;
-    return this.listener.tlsInspector?.(port) === true || this.listener.httpInspector?.(port) === true;
+    return this.listener.proxyProtocol !== undefined || this.listener.tlsInspector?.(port) === true || this.listener.httpInspector?.(port) === true;
   }
 
   onData(buffer: Buffer, start: number, end: number): void {
@@ -95,6 +97,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
 
   /** `last`: no more bytes will be waited for. */
   private inspect(last: boolean): void {
+    if (this.listener.proxyProtocol !== undefined && !this.headerRead && !this.readHeader(last)) return;
     const { port } = this.destination;
     const bytes = this.peeked ?? Buffer.alloc(0);
     if (this.listener.tlsInspector?.(port) === true) {
@@ -114,6 +117,30 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
       }
     }
     this.choose('raw_buffer', { serverName: '', alpn: [] });
+  }
+
+  /** False: the header is not whole yet, or the connection was refused for it. */
+  private readHeader(last: boolean): boolean {
+    const bytes = this.peeked ?? Buffer.alloc(0);
+    const header = readProxyHeader(bytes);
+    if (header.kind === 'partial' && !last) return false;
+    if (header.kind === 'header') {
+      if (header.addresses !== undefined) {
+        const { sourceAddress, sourcePort, destinationAddress, destinationPort } = header.addresses;
+        this.connection.nameRemote(sourceAddress, sourcePort);
+        this.destination = { address: destinationAddress, port: destinationPort };
+      }
+      this.peeked = bytes.length > header.bytes ? bytes.subarray(header.bytes) : undefined;
+    } else if (this.listener.proxyProtocol === 'required' || header.kind === 'broken') {
+      this.stats.counters.downstream_cx_proxy_proto_error++;
+      this.connection.destroy();
+      return false;
+    }
+    this.headerRead = true;
+    const { port } = this.destination;
+    if (this.listener.tlsInspector?.(port) === true || this.listener.httpInspector?.(port) === true) return last || this.peeked !== undefined;
+    this.choose('', { serverName: '', alpn: [] });
+    return false;
   }
 
   private inspectionTimedOut(): void {
@@ -182,6 +209,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
       return;
     }
     this.stats.counters['ssl.handshake']++;
+    (secured as SocketConnection).nameRemote(this.connection.remoteAddress, this.connection.remotePort);
     this.serve(secured as SocketConnection, chain, hello.serverName);
   }
 

@@ -9,10 +9,10 @@ import { inspectHttp } from './http-inspector.ts';
 import { inPrefix, parseIp } from './ip.ts';
 
 const ANY: ChainMatch = { destinationPort: undefined, prefixRanges: [], serverNames: [], transportProtocol: '', applicationProtocols: [], sourceType: 'any', sourcePrefixRanges: [], sourcePorts: [] };
-const chain = (name: string, match: Partial<ChainMatch>): FilterChainRuntime => ({ name, match: { ...ANY, ...match }, tls: undefined, transportSocketConnectTimeoutMs: 0, network: { kind: 'tcp', statPrefix: '', direction: 'inbound', clusters: [], totalWeight: 0, idleTimeoutMs: 0, maxConnectAttempts: 1, hashSourceIp: false, progress: undefined, record: () => {} } });
+const chain = (name: string, match: Partial<ChainMatch>): FilterChainRuntime => ({ name, match: { ...ANY, ...match }, tls: undefined, transportSocketConnectTimeoutMs: 0, network: { kind: 'tcp', statPrefix: '', direction: 'inbound', clusters: [], totalWeight: 0, tunnel: undefined, idleTimeoutMs: 0, maxConnectAttempts: 1, hashSourceIp: false, progress: undefined, record: () => {} } });
 const listener = (filterChains: readonly FilterChainRuntime[], defaultFilterChain?: FilterChainRuntime): ListenerRuntime => ({
   name: 'l', address: '0.0.0.0', port: 1, additionalAddresses: [], bindToPort: true, useOriginalDst: false, handOffRestoredDestination: false, trafficDirection: 'inbound', tlsInspector: undefined, httpInspector: undefined,
-  listenerFiltersTimeoutMs: 0, continueOnListenerFiltersTimeout: false, filterChains, defaultFilterChain, record: () => {},
+  proxyProtocol: undefined, listenerFiltersTimeoutMs: 0, continueOnListenerFiltersTimeout: false, filterChains, defaultFilterChain, record: () => {},
 });
 const INPUT: ChainInput = { destinationIp: '10.0.0.1', destinationPort: 80, serverName: '', transportProtocol: 'raw_buffer', alpn: [], sourceIp: '10.0.0.9', sourcePort: 4000 };
 

@@ -4,6 +4,8 @@ import { openConnection } from '../io/client.ts';
 import type { ClientTlsOptions, ConnectFailure } from '../io/client.ts';
 import type { Connection } from '../io/connection.ts';
 import { splitNames } from '../io/tls-facts.ts';
+import { encodeProxyHeader } from './proxy-header.ts';
+import type { ProxiedAddresses } from './proxy-header.ts';
 import type { TlsContexts } from '../tls/contexts.ts';
 import { matchesSan } from '../tls/san-match.ts';
 
@@ -15,6 +17,8 @@ export interface HostTarget {
   readonly alpn: readonly string[] | undefined;
   /** SNI when the cluster takes it from the request. */
   readonly serverName: string | undefined;
+  /** The client's connection, for hosts that are told of it in a PROXY header. */
+  readonly proxied?: ProxiedAddresses | undefined;
 }
 
 export interface HostConnectHandlers {
@@ -26,7 +30,7 @@ export interface HostConnectHandlers {
 export function connectHost(target: HostTarget, contexts: TlsContexts, handlers: HostConnectHandlers): () => void {
   const { cluster, host } = target;
   const { stats } = cluster;
-  const { tls } = cluster.transportFor(host);
+  const { tls, proxyProtocol } = cluster.transportFor(host);
   const client = tls === undefined ? undefined : clientTls(target, tls, contexts);
   if (client === null) {
     const timer = setTimeout(() => handlers.onFailure('remote connection failure', 'TLS_error:Secret_is_not_supplied_by_SDS'), 0);
@@ -34,7 +38,7 @@ export function connectHost(target: HostTarget, contexts: TlsContexts, handlers:
   }
   stats.counters.upstream_cx_total++;
   return openConnection(
-    { host: host.ip, port: host.port, path: host.address.startsWith('/') ? host.address : undefined, sourceAddress: cluster.sourceAddress, timeoutMs: cluster.connectTimeoutMs, tls: client },
+    { host: host.ip, port: host.port, path: host.address.startsWith('/') ? host.address : undefined, sourceAddress: cluster.sourceAddress, timeoutMs: cluster.connectTimeoutMs, tls: client, preface: proxyProtocol && encodeProxyHeader(proxyProtocol, target.proxied) },
     {
       onConnect(connection) {
         if (client !== undefined) stats.counters['ssl.handshake']++;

@@ -71,7 +71,7 @@ class MirroredRequest implements Mirror {
     });
     this.timer = setTimeout(() => this.giveUp(), TIMEOUT_MS).unref();
     const http2 = target.cluster.protocol === 'http2' || (target.cluster.protocol === 'use-downstream' && head.protocol === 'HTTP/2');
-    this.attempt.open(environment.pools.pool({ cluster: target.cluster, host: target.host, alpn: request.upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName: undefined }, http2 ? 'http2' : 'http1'));
+    this.attempt.open(environment.pools.pool({ cluster: target.cluster, host: target.host, alpn: request.upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName: undefined, proxied: undefined }, http2 ? 'http2' : 'http1'));
   }
 
   onBody(buffer: Buffer, start: number, end: number): void {

@@ -20,7 +20,10 @@ export class UpstreamPools {
   /** The pool for a target; made when there is none. */
   pool(target: HostTarget, protocol: 'http1' | 'http2'): HostPool {
     const { cluster, host } = target;
-    const key = `${cluster.name}|${protocol}|${this.transportKey(cluster.transportFor(host).tls, target)}`;
+    const { tls, proxyProtocol } = cluster.transportFor(host);
+    // A connection that names its client serves this client only.
+    const client = proxyProtocol && target.proxied ? JSON.stringify(target.proxied) : '';
+    const key = `${cluster.name}|${protocol}|${this.transportKey(tls, target)}|${client}`;
     let ofHost = this.pools.get(host);
     if (ofHost === undefined) this.pools.set(host, (ofHost = new Map()));
     let pool = ofHost.get(key);

@@ -4,6 +4,7 @@ import type { FilterContext } from '../filters/http-filter.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
 import type { ForwardAction } from './prepare-request.ts';
+import type { ProxiedAddresses } from './proxy-header.ts';
 
 /** What is forwarded and where. */
 export interface RoutedRequest {
@@ -15,6 +16,8 @@ export interface RoutedRequest {
   readonly upgrade: string | undefined;
   readonly grpc: boolean;
   readonly sourceIp: string;
+  /** Made only when a host asks for a PROXY header. */
+  readonly proxied: () => ProxiedAddresses;
   /** `ip:port` the client wanted, for ORIGINAL_DST clusters. */
   readonly originalDestination: string | undefined;
   readonly upstreamAlpn: FilterContext['upstreamAlpn'];

@@ -146,7 +146,7 @@ export class Router implements AttemptOwner {
     const serverName = colon > head.authority.lastIndexOf(']') ? head.authority.slice(0, colon) : head.authority;
     const attempt = new UpstreamAttempt(cluster, host, this);
     this.attempt = attempt;
-    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName }, http2 ? 'http2' : 'http1'));
+    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName, proxied: cluster.transportFor(host).proxyProtocol && this.request.proxied() }, http2 ? 'http2' : 'http1'));
   }
 
   onReady(attempt: UpstreamAttempt): void {

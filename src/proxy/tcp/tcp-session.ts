@@ -8,7 +8,10 @@ import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts
 import { connectHost } from '../router/connect-host.ts';
 import type { TcpStats } from '../stats.ts';
 import { EXCHANGE_ALPN, ExchangeReader, exchangeMessage } from './metadata-exchange.ts';
+import { sideCalls } from '../router/side-call.ts';
+import { proxiedAddresses } from '../router/proxy-header.ts';
 
+import { openTunnel } from './tunnel.ts';
 /** How often counters of a living connection are reported. */
 const REPORT_MS = 5000;
 /** Above this many bytes in one direction the source reads into memory of its own, and nothing is copied any more. */
@@ -100,7 +103,7 @@ export class TcpSession {
     this.attempts++;
     host.activeConnections++;
     cluster.stats.gauges.upstream_cx_active++;
-    this.abandon = connectHost({ cluster, host, alpn: undefined, serverName: this.info.serverName }, this.environment.contexts, {
+    this.abandon = connectHost({ cluster, host, alpn: undefined, serverName: this.info.serverName, proxied: proxiedAddresses(this.info) }, this.environment.contexts, {
       onConnect: (connection) => this.connected(connection),
       onFailure: (reason, transportFailure) => {
         this.abandon = undefined;
@@ -149,6 +152,30 @@ export class TcpSession {
       }
       if (this.received > OWN_BUFFER_BYTES) this.downstream.readIntoOwnBuffer(true);
       if (!upstream.writeBytes(buffer, start, end)) this.downstream.pause();
+    const { tunnel } = this.config;
+    if (tunnel === undefined) {
+      this.splice(upstream);
+      return;
+    }
+    // Given up meanwhile, the connection goes with it.
+    this.abandon = () => upstream.destroy();
+    openTunnel(upstream, tunnel, {
+      onOpen: (rest) => {
+        this.splice(upstream);
+        if (rest.length > 0) this.upstreamSink.onData(rest, 0, rest.length);
+      },
+      onRefused: (reason) => {
+        this.abandon = undefined;
+        upstream.destroy();
+        this.releaseUpstream();
+        this.transportFailure = reason;
+        this.cluster!.report(this.host!, { kind: 'connect-failure' });
+        this.refuse('UF');
+      },
+    });
+  }
+
+  private splice(upstream: Connection): void {
     },
     onEnd: () => {
       this.downstreamEnded = true;
