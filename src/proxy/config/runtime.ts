@@ -83,6 +83,8 @@ export interface DownstreamTlsRuntime {
   readonly maxVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | undefined;
   readonly ciphers: readonly string[];
 }
+  /** Client certificates that are accepted, by lower-case hex SHA-256 of the certificate or base64 SHA-256 of its public key; both empty = any. */
+  readonly pins: { readonly certificates: readonly string[]; readonly publicKeys: readonly string[] };
 
 /** A filter of the HTTP chain: `config` is what its factory's `parse` returned (see `proxy/filters/http-filter.ts`). */
 export interface HttpFilterRuntime {

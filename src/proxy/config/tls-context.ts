@@ -23,6 +23,7 @@ export function compileUpstreamTls(socket: TransportSocket | undefined, auto: Au
   if (!context) throw unsupportedSocket(socket!);
   const { commonTlsContext } = context;
   const validation = validationOf(commonTlsContext);
+  if (validation.context && validation.context.verifyCertificateHash.length + validation.context.verifyCertificateSpki.length > 0) throw new Error('certificate pins of upstreams are not supported');
   const minimum = commonTlsContext?.tlsParams?.tlsMinimumProtocolVersion ?? Version.TLS_AUTO;
   return {
     certificateSecret: certificateSecrets(commonTlsContext)[0],
@@ -55,6 +56,7 @@ export function compileDownstreamTls(socket: TransportSocket | undefined): Downs
     minVersion: VERSIONS[parameters?.tlsMinimumProtocolVersion ?? Version.TLS_AUTO] ?? 'TLSv1.2',
     maxVersion: VERSIONS[parameters?.tlsMaximumProtocolVersion ?? Version.TLS_AUTO],
     ciphers: parameters?.cipherSuites ?? [],
+    pins: { certificates: (validation.context?.verifyCertificateHash ?? []).map((hash) => hash.replaceAll(':', '').toLowerCase()), publicKeys: validation.context?.verifyCertificateSpki ?? [] },
   };
 }
 
@@ -89,23 +91,30 @@ function certificateSecrets(context: CommonTlsContext | undefined): readonly str
 interface Validation {
   readonly secret: string | undefined;
   readonly subjectAltNames: UpstreamTls['subjectAltNames'];
+  readonly context: CertificateValidationContext | undefined;
 }
 
 function validationOf(context: CommonTlsContext | undefined): Validation {
   const type = context?.validationContextType;
-  if (type?.case === undefined) return { secret: undefined, subjectAltNames: [] };
+  if (type?.case === undefined) return { secret: undefined, subjectAltNames: [], context: undefined };
   switch (type.case) {
     case 'validationContextSdsSecretConfig':
-      return { secret: type.value.name, subjectAltNames: [] };
+      return { secret: type.value.name, subjectAltNames: [], context: undefined };
     case 'validationContext':
-      return { secret: trustedCaSecret(type.value), subjectAltNames: subjectAltNames(type.value) };
+      return { secret: trustedCaSecret(type.value), subjectAltNames: subjectAltNames(type.value), context: withoutCrl(type.value) };
     case 'combinedValidationContext': {
       const { defaultValidationContext: defaults, validationContextSdsSecretConfig: sds } = type.value;
-      return { secret: sds?.name ?? trustedCaSecret(defaults), subjectAltNames: subjectAltNames(defaults) };
+      return { secret: sds?.name ?? trustedCaSecret(defaults), subjectAltNames: subjectAltNames(defaults), context: defaults && withoutCrl(defaults) };
     }
     default:
       throw new Error(`${type.case} is not supported`);
   }
+}
+
+/** Revocation lists are not read: better no service than one that takes revoked certificates. */
+function withoutCrl(context: CertificateValidationContext): CertificateValidationContext {
+  if (context.crl) throw new Error('certificate revocation lists (crl) are not supported');
+  return context;
 }
 
 function trustedCaSecret(context: CertificateValidationContext | undefined): string | undefined {

@@ -6,6 +6,7 @@ import { originalDestination } from '../io/native.ts';
 import type { SocketConnection } from '../io/socket-connection.ts';
 import type { ListenerStats } from '../stats.ts';
 import type { TcpProxy } from '../tcp/tcp-proxy.ts';
+import { isPinned } from '../tls/pins.ts';
 import { matchesSan } from '../tls/san-match.ts';
 import type { ChainInput, ChainMatcher } from './chain-match.ts';
 import { parseClientHello } from './client-hello.ts';
@@ -204,6 +205,12 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
     }
     if (peer !== undefined && !matchesSan(tls.subjectAltNames, [...peer.uriSans, ...peer.dnsSans])) {
       this.stats.counters['ssl.fail_verify_san']++;
+      secured.destroy();
+      this.onClose(undefined);
+      return;
+    }
+    if (peer !== undefined && !isPinned(tls.pins, peer)) {
+      this.stats.counters['ssl.fail_verify_cert_hash']++;
       secured.destroy();
       this.onClose(undefined);
       return;
