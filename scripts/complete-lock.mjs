@@ -10,7 +10,7 @@ for (const [path, pkg] of Object.entries(lock.packages)) {
     const os = /(darwin|win32|linux|android|freebsd|openharmony|openbsd|sunos|netbsd|aix)/.exec(name)?.[1];
     const cpu = /riscv64/.test(name) ? 'riscv64' : /ppc64/.test(name) ? 'ppc64' : /s390x/.test(name) ? 's390x' : /loong64/.test(name) ? 'loong64' : /ia32/.test(name) ? 'ia32' : /x64/.test(name) ? 'x64' : /arm64|aarch64/.test(name) ? 'arm64' : /arm/.test(name) ? 'arm' : undefined;
     if (!os || !cpu) { console.log('unsure', name); continue; }
-    lock.packages[key] = { version, cpu: [cpu], ...(pkg.dev && { dev: true }), optional: true, os: [os], ...(/musl/.test(name) && { libc: ['musl'] }), ...(/-gnu$/.test(name) && { libc: ['glibc'] }) };
+    lock.packages[key] = { version, cpu: [cpu], ...(pkg.dev && { dev: true }), optional: true, os: [os], ...(/musl/.test(name) && { libc: ['musl'] }), ...(name.endsWith('-gnu') && { libc: ['glibc'] }) };
     added.push(`${name}@${version}`);
   }
 }
