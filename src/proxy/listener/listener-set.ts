@@ -184,7 +184,7 @@ export class ListenerSet implements ListenerDirectory {
     const servers = [...this.ports.values()];
     for (const [key, bound] of this.ports) this.unbind(key, bound);
     for (const connection of this.connections) connection.destroy();
-    await Promise.all(servers.map(({ server }) => server?.close()));
+    await Promise.all(servers.flatMap(({ server }) => (server ? [server.close()] : [])));
   }
 }
 
