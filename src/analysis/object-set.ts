@@ -1,8 +1,10 @@
 /** The objects an analysis looks at, found by kind, and the questions analyzers ask of them. */
+import type { MeshConfig, MeshNetworks } from '../objects/istio/mesh-config.ts';
 import type { Gateway } from '../objects/istio/gateway.ts';
 import type { ServiceEntry } from '../objects/istio/service-entry.ts';
 import type { Namespace } from '../objects/kubernetes/namespace.ts';
 import type { Service } from '../objects/kubernetes/service.ts';
+import type { Pod } from '../objects/kubernetes/pod.ts';
 import type { KubeObject } from '../objects/meta.ts';
 
 export interface AnalysisOptions {
@@ -12,6 +14,19 @@ export interface AnalysisOptions {
   readonly domain?: string;
   /** Namespaces that are never analyzed. Default Kubernetes' own. */
   readonly ignoredNamespaces?: readonly string[];
+  /** Settings of the mesh; default: none of its own. */
+  readonly meshConfig?: MeshConfig;
+  /** Networks of the mesh; default: none. */
+  readonly meshNetworks?: MeshNetworks;
+  /** Objects per cluster, where a mesh has several; analyzers that compare clusters look at nothing else. */
+  readonly clusters?: ReadonlyMap<string, readonly KubeObject[]>;
+}
+
+/** What a destination host stands for. */
+export interface KnownHost {
+  readonly ports: readonly number[];
+  /** Labels of the pods a ServiceEntry selects; empty for services, whose subsets Istio compares with all pods. */
+  readonly workloadLabels: Readonly<Record<string, string>>;
 }
 
 const IGNORED = ['kube-system', 'kube-public', 'kube-node-lease', 'local-path-storage'];
@@ -19,17 +34,24 @@ const IGNORED = ['kube-system', 'kube-public', 'kube-node-lease', 'local-path-st
 export class ObjectSet {
   readonly istioNamespace: string;
   readonly domain: string;
+  readonly meshConfig: MeshConfig;
+  readonly meshNetworks: MeshNetworks;
+  /** One set per cluster; empty for a mesh of one. */
+  readonly clusters: ReadonlyMap<string, ObjectSet>;
   private readonly kinds = new Map<string, KubeObject[]>();
   private readonly ignored: ReadonlySet<string>;
 
   constructor(objects: readonly KubeObject[], options: AnalysisOptions = {}) {
     this.istioNamespace = options.istioNamespace ?? 'istio-system';
     this.domain = options.domain ?? 'cluster.local';
+    this.meshConfig = options.meshConfig ?? {};
+    this.meshNetworks = options.meshNetworks ?? {};
+    this.clusters = new Map([...(options.clusters ?? [])].map(([name, own]) => [name, new ObjectSet(own)]));
     this.ignored = new Set(options.ignoredNamespaces ?? IGNORED);
     for (const object of objects) {
       const list = this.kinds.get(object.kind) ?? [];
       this.kinds.set(object.kind, list);
-      list.push(object);
+      list.push(whole(object));
     }
   }
 
@@ -43,6 +65,21 @@ export class ObjectSet {
     return namespace !== undefined && this.ignored.has(namespace);
   }
 
+  /** Namespace whose policies and telemetry hold for the whole mesh. */
+  get rootNamespace(): string {
+    return this.meshConfig.rootNamespace ?? this.istioNamespace;
+  }
+
+  /** Objects of a kind, and of a namespace when one is named, by their full name. */
+  has(kind: string, namespace: string, name: string): boolean {
+    return this.of(kind).some((object) => object.metadata.name === name && (object.metadata.namespace ?? '') === namespace);
+  }
+
+  /** Files without pods say nothing about what runs: analyzers that look for pods then stay silent. */
+  get knowsPods(): boolean {
+    return this.of<Pod>('Pod').length > 0;
+  }
+
   namespace(name: string): Namespace | undefined {
     return this.of<Namespace>('Namespace').find((namespace) => namespace.metadata.name === name);
   }
@@ -53,23 +90,43 @@ export class ObjectSet {
   }
 
   /** Fully qualified form of a host as a rule in `namespace` means it. */
-  qualify(host: string, namespace: string): string {
+  qualify(host: string | undefined, namespace: string): string {
+    if (host === undefined) return '';
     return host.includes('.') || host.includes('*') ? host : `${host}.${namespace || 'default'}.svc.${this.domain}`;
   }
 
   /** What a destination host stands for, as far as `fromNamespace` may see it. */
-  findHost(host: string, namespace: string, fromNamespace: string): { readonly ports: readonly number[] } | undefined {
+  findHost(host: string | undefined, namespace: string, fromNamespace: string): KnownHost | undefined {
     const full = this.qualify(host, namespace);
     for (const service of this.of<Service>('Service')) {
-      if (`${service.metadata.name}.${service.metadata.namespace ?? 'default'}.svc.${this.domain}` !== full) continue;
-      if (visible(exportsOf(service), service.metadata.namespace ?? 'default', fromNamespace)) return { ports: (service.spec.ports ?? []).map(({ port }) => port) };
+      if (!hostMatches(full, `${service.metadata.name}.${service.metadata.namespace ?? 'default'}.svc.${this.domain}`)) continue;
+      if (visible(exportsOf(service), service.metadata.namespace ?? 'default', fromNamespace)) return { ports: (service.spec.ports ?? []).map(({ port }) => port), workloadLabels: {} };
     }
     for (const entry of this.of<ServiceEntry>('ServiceEntry')) {
       if (!visible(entry.spec.exportTo, entry.metadata.namespace ?? 'default', fromNamespace)) continue;
-      if ((entry.spec.hosts ?? []).some((pattern) => hostMatches(pattern, full))) return { ports: (entry.spec.ports ?? []).map(({ number }) => number ?? 0) };
+      if ((entry.spec.hosts ?? []).some((pattern) => hostMatches(pattern, full) || hostMatches(full, pattern))) return { ports: (entry.spec.ports ?? []).map(({ number }) => number ?? 0), workloadLabels: entry.spec.workloadSelector?.labels ?? {} };
     }
     return undefined;
   }
+}
+
+const KINDS_WITHOUT_SPEC = ['ConfigMap', 'Secret', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+
+/** Analyzers may rely on a spec, and on the containers of pods, which files may leave out. */
+function whole(object: KubeObject): KubeObject {
+  if (KINDS_WITHOUT_SPEC.includes(object.kind)) return object;
+  const spec = withoutNulls((object as { readonly spec?: unknown }).spec) as Readonly<Record<string, unknown>> | undefined;
+  if (object.kind === 'Pod') return { ...object, spec: { containers: [], ...spec } } as KubeObject;
+  if (object.kind !== 'Deployment') return { ...object, spec: spec ?? {} } as KubeObject;
+  const template = (spec?.['template'] ?? {}) as { readonly spec?: object };
+  return { ...object, spec: { ...spec, template: { ...template, spec: { containers: [], ...template.spec } } } } as KubeObject;
+}
+
+/** Null means absent, in YAML as for the API server. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => item !== null).map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value ?? undefined;
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null).map(([key, member]) => [key, withoutNulls(member)]));
 }
 
 function exportsOf(service: Service): readonly string[] | undefined {

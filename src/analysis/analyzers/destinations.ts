@@ -3,7 +3,7 @@ import type { Issue } from '../../base/issue.ts';
 import type { DestinationRule } from '../../objects/istio/destination-rule.ts';
 import type { VirtualService } from '../../objects/istio/virtual-service.ts';
 import { hostMatches, type ObjectSet } from '../object-set.ts';
-import { message } from '../message.ts';
+import { fullName, message } from '../message.ts';
 
 interface FoundDestination {
   readonly path: string;
@@ -16,17 +16,27 @@ export function analyzeDestinationHosts(set: ObjectSet): readonly Issue[] {
   const issues: Issue[] = [];
   for (const service of set.of<VirtualService>('VirtualService')) {
     const namespace = service.metadata.namespace ?? 'default';
+    issues.push(...ineffectiveSubsets(set, service));
     for (const { path, host, port } of destinationsOf(service)) {
       const seenFrom = viewersOf(service, namespace).map((viewer) => set.findHost(host, namespace, viewer));
       const target = seenFrom.every((found) => found !== undefined) ? seenFrom[0] : undefined;
-      if (!target) issues.push(message('IST0101', service, `${path}.host`, ['host', host], 'name a Service or ServiceEntry host that this namespace sees'));
+      if (!target) issues.push(message('IST0101', service, `${path}.host`, [/\.mirrors?\b/.test(path) ? 'mirror host' : 'host', host], 'name a Service or ServiceEntry host that this namespace sees'));
       else if (port !== undefined && target.ports.length > 0 && !target.ports.includes(port))
         issues.push(message('IST0101', service, `${path}.port.number`, ['host:port', `${host}:${port}`], `one of ${target.ports.join(', ')}`));
       else if (port === undefined && target.ports.length > 1)
-        issues.push(message('IST0112', service, `${path}.port.number`, [host, `[${target.ports.join(' ')}]`], `add port: {number: ${target.ports[0]}}`));
+        issues.push(message('IST0112', service, `${path}.port.number`, [host, target.ports.map(String)], `add port: {number: ${target.ports[0]}}`));
     }
   }
   return issues;
+}
+
+/** A rule for gateways that leaves the subset to another rule for the same host: gateways do not follow from rule to rule. */
+function ineffectiveSubsets(set: ObjectSet, service: VirtualService): readonly Issue[] {
+  if (!service.spec.gateways?.length) return [];
+  const isHttp = ({ path }: FoundDestination) => /^spec\.http\[\d+\]\.route/.test(path);
+  const plain = destinationsOf(service).filter((one) => isHttp(one) && !one.subset);
+  return set.of<VirtualService>('VirtualService').flatMap((other) => destinationsOf(other).filter((one) => isHttp(one) && one.subset && other.spec.hosts?.includes(one.host)).flatMap((theirs) =>
+    plain.filter(({ host }) => host === theirs.host).map(({ path, host }) => message('IST0140', service, `${path}.subset`, [fullName(other), fullName(service)], `name the subset of ${host} here too`))));
 }
 
 export function analyzeDestinationSubsets(set: ObjectSet): readonly Issue[] {

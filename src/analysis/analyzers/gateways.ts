@@ -2,7 +2,6 @@
 import type { Issue } from '../../base/issue.ts';
 import type { Gateway } from '../../objects/istio/gateway.ts';
 import type { VirtualService } from '../../objects/istio/virtual-service.ts';
-import type { Pod } from '../../objects/kubernetes/pod.ts';
 import { hostMatches, type ObjectSet } from '../object-set.ts';
 import { message } from '../message.ts';
 
@@ -24,7 +23,7 @@ function gatewayIssues(set: ObjectSet, service: VirtualService): readonly Issue[
   for (const { reference, path, gateway } of own) {
     if (!gateway) issues.push(message('IST0101', service, path, ['gateway', reference], 'name a Gateway as name or namespace/name'));
     // Several gateways may share the hosts out among them; one that takes none of them is named in vain.
-    if (!gateway || !hosts.some((host) => admits(gateway, host, namespace))) issues.push(message('IST0132', service, 'spec.hosts', [`[${hosts.join(' ')}]`, title, reference], 'let a server of the Gateway take the host, or narrow spec.hosts'));
+    if (!gateway || !hosts.some((host) => admits(gateway, host, namespace))) issues.push(message('IST0132', service, 'spec.hosts', [hosts, title, reference], 'let a server of the Gateway take the host, or narrow spec.hosts'));
   }
   return issues;
 }
@@ -36,17 +35,4 @@ function admits(gateway: Gateway, host: string, namespace: string): boolean {
     const inScope = scope === '*' || (scope === '.' ? (gateway.metadata.namespace ?? '') === namespace : scope === namespace);
     return inScope && (hostMatches(name, host) || hostMatches(host, name));
   }));
-}
-
-/** Gateways whose selector finds no pod. Looked at only when there are pods at all: files alone say nothing about them. */
-export function analyzeGatewaySelectors(set: ObjectSet): readonly Issue[] {
-  const pods = set.of<Pod>('Pod');
-  if (pods.length === 0) return [];
-  const issues: Issue[] = [];
-  for (const gateway of set.of<Gateway>('Gateway', 'networking.istio.io')) {
-    const wanted = Object.entries(gateway.spec.selector ?? {});
-    if (wanted.length === 0 || pods.some((pod) => wanted.every(([key, value]) => pod.metadata.labels?.[key] === value))) continue;
-    issues.push(message('IST0101', gateway, 'spec.selector', ['selector', wanted.map(([key, value]) => `${key}=${value}`).join(',')], 'use the labels of your gateway pods; istioctl\'s and meltemi\'s ingress gateway has istio=ingressgateway'));
-  }
-  return issues;
 }

@@ -2,12 +2,14 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { LineCounter, parseAllDocuments } from 'yaml';
+import { LineCounter, parse, parseAllDocuments } from 'yaml';
 import { messageOf } from '../../base/errors.ts';
 import type { Issue } from '../../base/issue.ts';
-import { analyze, ANALYZERS } from '../../analysis/analyze.ts';
+import { analyze, ANALYZERS, OPTIONAL_ANALYZERS } from '../../analysis/analyze.ts';
 import { ORIGIN } from '../../analysis/message.ts';
 import { ApiError, type KubeClient } from '../../kube/client/client.ts';
+import type { MeshConfig } from '../../objects/istio/mesh-config.ts';
+import type { ConfigMap } from '../../objects/kubernetes/config-map.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { KINDS } from '../../objects/registry.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
@@ -19,6 +21,8 @@ interface Flags extends ClusterOptions {
   readonly recursive?: boolean;
   readonly output: 'log' | 'json' | 'yaml';
   readonly listAnalyzers?: boolean;
+  readonly analyzer: readonly string[];
+  readonly meshConfigFile?: string;
   readonly suppress: readonly string[];
   readonly failureThreshold: string;
   readonly outputThreshold: string;
@@ -27,14 +31,18 @@ interface Flags extends ClusterOptions {
 /** istioctl's exit code for "issues were found". */
 const FOUND_ISSUES = 79;
 const LEVELS = ['info', 'warning', 'error'];
-const READ_KINDS = ['Namespace', 'Pod', 'Service'];
+const READ_KINDS = ['Namespace', 'Pod', 'Service', 'Deployment', 'ConfigMap', 'Secret', 'Node', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'CustomResourceDefinition'];
+const READ_GROUPS = /(^|\.)istio\.io$|^gateway\.networking\.k8s\.io$/;
 
 export function addAnalyze(program: Command): void {
   withClusterOptions(program.command('analyze [files...]').description('Find mistakes in Istio configuration, in files and in the cluster'))
     .option('-A, --all-namespaces', 'analyze all namespaces')
+    .option('--use-kube [yes]', 'also look at the cluster; false looks only at the files', (value: string) => value !== 'false', true)
     .option('--no-use-kube', 'look only at the files')
     .option('-R, --recursive', 'go into folders')
     .addOption(formatOption('format of the findings', 'log'))
+    .option('--analyzer <name>', 'run only this analyzer; may be repeated', (value: string, previous: readonly string[]) => [...previous, value], [])
+    .option('--meshConfigFile <file>', 'mesh configuration instead of the cluster\'s')
     .option('-L, --list-analyzers', 'list the analyzers')
     .option('-S, --suppress <code=resource>', 'leave out a code on a resource, e.g. "IST0102=Namespace default"; * matches; may be repeated', (value: string, previous: readonly string[]) => [...previous, value], [])
     .addOption(levelOption('--failure-threshold <level>', 'exit with 79 from this level on', 'Error'))
@@ -59,6 +67,8 @@ function levelOption(flags: string, description: string, fallback: string): Opti
 }
 
 async function run(files: readonly string[], flags: Flags): Promise<void> {
+  const unknown = flags.analyzer.find((name) => !(name in ANALYZERS) && !(name in OPTIONAL_ANALYZERS));
+  if (unknown !== undefined) throw new Error(`there is no analyzer ${unknown}; analyze -L lists them`);
   let namespace = flags.namespace ?? 'default';
   const fromFiles = files.flatMap((file) => readObjects(file, flags.recursive === true));
   let objects: readonly KubeObject[] = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
@@ -72,10 +82,18 @@ async function run(files: readonly string[], flags: Flags): Promise<void> {
   }
   const inScope = (issue: Issue) => flags.allNamespaces || !flags.useKube || (issue.object.namespace ?? issue.object.name) === namespace || issue.object.origin !== undefined;
   const threshold = LEVELS.indexOf(flags.outputThreshold.toLowerCase());
-  const issues = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }) })
+  const meshConfig = meshConfigOf(objects, flags);
+  const issues = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }), ...(flags.analyzer.length > 0 && { analyzers: flags.analyzer }), ...(meshConfig && { meshConfig }) })
     .filter((issue) => inScope(issue) && !suppressed(issue, flags.suppress) && LEVELS.indexOf(issue.severity) >= threshold);
   print(issues, flags, files.length > 0 && !flags.useKube ? files.join(', ') : namespace);
   if (issues.some((issue) => LEVELS.indexOf(issue.severity) >= LEVELS.indexOf(flags.failureThreshold.toLowerCase()))) process.exitCode = FOUND_ISSUES;
+}
+
+/** The file's, else that of the `istio` ConfigMap. */
+function meshConfigOf(objects: readonly KubeObject[], flags: Flags): MeshConfig | undefined {
+  const own = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'istio' && metadata.namespace === (flags.istioNamespace ?? 'istio-system')) as ConfigMap | undefined;
+  const text = flags.meshConfigFile === undefined ? own?.data?.['mesh'] : readFileSync(flags.meshConfigFile, 'utf8');
+  return text === undefined ? undefined : ((parse(text) ?? undefined) as MeshConfig | undefined);
 }
 
 function print(issues: readonly Issue[], flags: Flags, scope: string): void {
@@ -120,7 +138,7 @@ function readObjects(path: string, recursive: boolean): readonly KubeObject[] {
 }
 
 async function clusterObjects(client: KubeClient): Promise<readonly KubeObject[]> {
-  const kinds = KINDS.filter((kind) => READ_KINDS.includes(kind.kind) || kind.group.endsWith('istio.io'));
+  const kinds = KINDS.filter((kind) => READ_KINDS.includes(kind.kind) || READ_GROUPS.test(kind.group));
   const lists = await Promise.all(kinds.map(async (kind) => {
     const type = { group: kind.group, version: kind.versions[0]!, kind: kind.kind, plural: kind.plural, namespaced: kind.namespaced };
     try {
@@ -128,8 +146,8 @@ async function clusterObjects(client: KubeClient): Promise<readonly KubeObject[]
       // Lists leave apiVersion and kind out of their items.
       return items.map((item) => ({ ...item, apiVersion: kind.group ? `${kind.group}/${type.version}` : type.version, kind: kind.kind }));
     } catch (error) {
-      // Without Istio's definitions there is simply nothing of that kind.
-      if (error instanceof ApiError && error.code === 404) return [];
+      // Without Istio's definitions there is simply nothing of that kind; what the user may not read is not judged.
+      if (error instanceof ApiError && (error.code === 404 || error.code === 403)) return [];
       throw error;
     }
   }));

@@ -155,7 +155,7 @@ describe('refusals', () => {
 
 test.each<[string, string, string[]]>([
   ['VirtualService', `{hosts: [a], http: [{${route}}, {${route}}]}`, ['IST0130 spec.http[1]']],
-  ['VirtualService', `{hosts: [a], http: [{match: [{uri: {exact: /a}}], ${route}}, {match: [{uri: {exact: /a}}], ${route}}]}`, ['IST0130 spec.http[1]']],
+  ['VirtualService', `{hosts: [a], http: [{match: [{uri: {exact: /a}}], ${route}}, {match: [{uri: {exact: /a}}], ${route}}]}`, ['IST0131 spec.http[1].match[0]', 'IST0130 spec.http[1]']],
   ['VirtualService', http(`${route}, mirror: {host: c}, mirrorPercent: 5`), ['IST0002 spec.http[0].mirrorPercent']],
   ['DestinationRule', dr('loadBalancer: {simple: LEAST_CONN}'), ['IST0002 spec.trafficPolicy.loadBalancer.simple']],
   ['DestinationRule', dr('loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}]}}'), ['MLT0001 spec.trafficPolicy.loadBalancer.localityLbSetting']],

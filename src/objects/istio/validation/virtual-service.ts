@@ -3,6 +3,7 @@ import { checkDestination, checkExportTo, checkTotalWeight } from './common.ts';
 import type { Findings } from './findings.ts';
 import { checkHttpRoute } from './http-route.ts';
 import { fqdnProblem, hostsOverlap, hostSubsetOf, isDnsLabel, isIpAddress, labelsMapProblem, portProblem, subnetProblem, wildcardDomainProblem } from './names.ts';
+import { checkUnreachable } from './unreachable.ts';
 
 export function checkVirtualService(findings: Findings, service: VirtualService): void {
   const { spec } = service;
@@ -23,7 +24,7 @@ export function checkVirtualService(findings: Findings, service: VirtualService)
     checkHttpRoute(findings, path, route, isDelegate);
     route.match?.forEach((match, at) => checkMatchScope(findings, `${path}.match[${at}]`, match));
   });
-  checkUnreachable(findings, spec.http ?? []);
+  checkUnreachable(findings, spec);
   spec.tls?.forEach((route, index) => {
     const path = `spec.tls[${index}]`;
     if (route.match.length === 0) findings.error(`${path}.match`, 'TLS route must have at least one match condition');
@@ -113,21 +114,4 @@ function checkDestinations(findings: Findings, path: string, routes: readonly Ro
     if ((route.weight ?? 0) < 0) findings.error(`${path}[${index}].weight`, `weight ${route.weight} < 0`);
   });
   checkTotalWeight(findings, path, routes ?? []);
-}
-
-function checkUnreachable(findings: Findings, routes: NonNullable<VirtualService['spec']['http']>): void {
-  const seen = new Map<string, number>();
-  let catchAll: number | undefined;
-  routes.forEach((route, index) => {
-    const path = `spec.http[${index}]`;
-    if (catchAll !== undefined) {
-      findings.warn(path, `virtualService rule ${path} not used (only the last rule can have no matches; rule ${catchAll} takes everything)`, 'move the rule without match to the end', 'IST0130');
-    }
-    if (!route.match?.length) catchAll ??= index;
-    const duplicates = (route.match ?? []).map((match) => seen.get(JSON.stringify(match)));
-    if (duplicates.length > 0 && duplicates.every((duplicate) => duplicate !== undefined)) {
-      findings.warn(path, `virtualService rule ${path} not used (duplicate match in rule ${duplicates[0]})`, 'remove one of the rules', 'IST0130');
-    }
-    for (const match of route.match ?? []) seen.set(JSON.stringify(match), seen.get(JSON.stringify(match)) ?? index);
-  });
 }
