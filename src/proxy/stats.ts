@@ -53,7 +53,9 @@ const HTTP_COUNTERS = [
   'downstream_cx_rx_bytes_total', 'downstream_cx_tx_bytes_total', 'downstream_cx_drain_close', 'downstream_cx_idle_timeout', 'downstream_cx_max_duration_reached', 'downstream_cx_overload_disable_keepalive', 'downstream_cx_protocol_error',
   'downstream_rq_total', 'downstream_rq_http1_total', 'downstream_rq_http2_total', 'downstream_rq_completed', 'downstream_rq_rx_reset', 'downstream_rq_tx_reset', 'downstream_rq_non_relative_path', 'downstream_rq_too_large', 'downstream_rq_timeout',
   'downstream_rq_header_timeout', 'downstream_rq_idle_timeout', 'downstream_rq_max_duration_reached', 'downstream_rq_overload_close', 'downstream_rq_response_before_rq_complete', 'downstream_rq_ws_on_non_ws_route', 'downstream_rq_failed_path_normalization', 'no_route', 'no_cluster', 'rq_direct_response', 'rq_redirect', 'rq_reset_after_downstream_response_started', 'rq_total',
-  'rbac.allowed', 'rbac.denied', 'rbac.shadow_allowed', 'rbac.shadow_denied', 'jwt_authn.allowed', 'jwt_authn.denied', 'fault.delays_injected', 'fault.aborts_injected', 'fault.faults_overflow', 'cors.origin_valid', 'cors.origin_invalid',
+  'rbac.allowed', 'rbac.denied', 'rbac.shadow_allowed', 'rbac.shadow_denied', 'rbac.istio_dry_run_allow_.shadow_allowed', 'rbac.istio_dry_run_allow_.shadow_denied', 'rbac.istio_dry_run_deny_.shadow_allowed',
+  'rbac.istio_dry_run_deny_.shadow_denied', 'rbac.istio_ext_authz_.shadow_allowed', 'rbac.istio_ext_authz_.shadow_denied', 'jwt_authn.allowed', 'jwt_authn.denied', 'jwt_authn.cors_preflight_bypassed',
+  'ext_authz.ok', 'ext_authz.denied', 'ext_authz.error', 'ext_authz.failure_mode_allowed', 'fault.delays_injected', 'fault.aborts_injected', 'fault.faults_overflow', 'cors.origin_valid', 'cors.origin_invalid',
   'tracing.random_sampling', 'tracing.client_enabled', 'tracing.service_forced', 'tracing.not_traceable', 'rs_too_large',
 ] as const;
 const HTTP_GAUGES = ['downstream_cx_active', 'downstream_cx_ssl_active', 'downstream_cx_http1_active', 'downstream_cx_http2_active', 'downstream_cx_upgrades_active', 'downstream_rq_active', 'fault.active_faults'] as const;
@@ -62,7 +64,7 @@ const LISTENER_COUNTERS = ['downstream_cx_total', 'downstream_cx_destroy', 'down
   'ssl.handshake', 'ssl.connection_error', 'ssl.no_certificate', 'ssl.session_reused', 'ssl.fail_verify_error', 'ssl.fail_verify_no_cert', 'ssl.fail_verify_san', 'ssl.fail_verify_cert_hash'] as const;
 const LISTENER_GAUGES = ['downstream_cx_active', 'downstream_pre_cx_active'] as const;
 
-const TCP_COUNTERS = ['downstream_cx_total', 'downstream_cx_no_route', 'downstream_cx_tx_bytes_total', 'downstream_cx_rx_bytes_total', 'downstream_flow_control_paused_reading_total', 'downstream_flow_control_resumed_reading_total', 'idle_timeout', 'max_downstream_connection_duration', 'upstream_flush_total', 'rbac.allowed', 'rbac.denied'] as const;
+const TCP_COUNTERS = ['downstream_cx_total', 'downstream_cx_no_route', 'downstream_cx_tx_bytes_total', 'downstream_cx_rx_bytes_total', 'downstream_flow_control_paused_reading_total', 'downstream_flow_control_resumed_reading_total', 'idle_timeout', 'max_downstream_connection_duration', 'upstream_flush_total'] as const;
 const TCP_GAUGES = ['downstream_cx_rx_bytes_buffered', 'downstream_cx_tx_bytes_buffered', 'upstream_flush_active', 'downstream_cx_active'] as const;
 
 export type ClusterStats = Stats<(typeof CLUSTER_COUNTERS)[number], (typeof CLUSTER_GAUGES)[number]>;

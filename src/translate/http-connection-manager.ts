@@ -11,6 +11,7 @@ import { PreserveCaseFormatterConfigSchema } from '../xds/gen/envoy/extensions/h
 import type { ProxyHeaders } from '../model/proxy-headers.ts';
 import type { ProxyView } from '../model/view.ts';
 import { accessLogs } from './access-log.ts';
+import { securityHttpFilters } from './authz/view-filters.ts';
 import { alpnHttpFilter } from './filters/alpn.ts';
 import { corsHttpFilter } from './filters/cors.ts';
 import { faultHttpFilter } from './filters/fault.ts';
@@ -59,7 +60,6 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
   return create(FilterSchema, { name: 'envoy.filters.network.http_connection_manager', configType: { case: 'typedConfig', value: pack(HttpConnectionManagerSchema, init) } });
 }
 
-/** The chain of each direction, top to bottom. @see features.md C8, §3.4 */
 /** A gateway replaces what strangers say about certificates, a server's sidecar appends, a client's says nothing; a ProxyConfig may ask for other. */
 function clientCertificateOf(direction: HttpDirection, headers: ProxyHeaders): Pick<MessageInitShape<typeof HttpConnectionManagerSchema>, 'forwardClientCertDetails' | 'setCurrentClientCertDetails'> {
   const usual = direction === 'gateway' ? 'SANITIZE_SET' : direction === 'inbound' ? 'APPEND_FORWARD' : 'SANITIZE';
@@ -73,10 +73,13 @@ function clientCertificateOf(direction: HttpDirection, headers: ProxyHeaders): P
   };
 }
 
+/** The chain of each direction, top to bottom. @see features.md C8, §3.4 */
 function httpFilters(view: ProxyView, direction: HttpDirection): HttpFilter[] {
   const istio = view.proxy.istioFilters;
   return [
     ...(istio ? [metadataExchangeHttpFilter(direction === 'inbound' ? 'inbound' : 'outbound')] : []),
+    // A sidecar judges what comes in; what its own workload sends is the other side's business.
+    ...(direction === 'outbound' ? [] : securityHttpFilters(view)),
     grpcStatsHttpFilter(),
     // Inbound speaks to the application, which knows nothing of Istio's ALPNs.
     ...(istio && direction !== 'inbound' ? [alpnHttpFilter()] : []),

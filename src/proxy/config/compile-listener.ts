@@ -10,6 +10,8 @@ import { HttpConnectionManagerSchema } from '../../xds/gen/envoy/extensions/filt
 import { TcpProxySchema } from '../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import { PluginConfigSchema } from '../../xds/gen/istio/stats/stats_pb.ts';
 import { compileAddress } from '../cluster/endpoints.ts';
+import type { NetworkFilter } from '../filters/network-filter.ts';
+import { NETWORK_FILTERS } from '../filters/network-registry.ts';
 import { compileAccessLoggers } from './access-loggers.ts';
 import type { CompileContext } from './compile-context.ts';
 import { compileHcm } from './compile-hcm.ts';
@@ -44,9 +46,9 @@ export function compileListener(listener: Listener, context: CompileContext): Li
     useOriginalDst: (listener.useOriginalDst ?? false) || filters.originalDst,
     handOffRestoredDestination: listener.useOriginalDst ?? false,
     trafficDirection: listener.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : listener.trafficDirection === TrafficDirection.OUTBOUND ? 'outbound' : 'unspecified',
+    proxyProtocol: filters.proxyProtocol,
     tlsInspector: filters.tlsInspector,
     httpInspector: filters.httpInspector,
-    proxyProtocol: filters.proxyProtocol,
     listenerFiltersTimeoutMs: durationMs(listener.listenerFiltersTimeout) ?? 15_000,
     continueOnListenerFiltersTimeout: listener.continueOnListenerFiltersTimeout,
     filterChains,
@@ -82,15 +84,19 @@ const PASSIVE_NETWORK_FILTERS = new Set(['type.googleapis.com/envoy.tcp.metadata
 function compileNetwork(chain: FilterChain, direction: TrafficRecord['direction'], context: CompileContext): FilterChainRuntime['network'] {
   let metrics: ReturnType<CompileContext['istioMetrics']> | undefined;
   let network: FilterChainRuntime['network'] | undefined;
+  const before: NetworkFilter[] = [];
   eachWithin('filters', chain.filters, (filter) => {
     if (network) throw new Error(`filter ${filter.name} stands behind the terminal filter`);
     const typed = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
     const stats = unpackAny(typed, PluginConfigSchema);
+    const factory = NETWORK_FILTERS.get(typed?.typeUrl ?? '');
     const hcm = unpackAny(typed, HttpConnectionManagerSchema);
     const tcp = unpackAny(typed, TcpProxySchema);
     if (stats) metrics = context.istioMetrics({ disableHostHeaderFallback: stats.disableHostHeaderFallback });
+    else if (typed && factory) before.push(factory.create(typed.value));
+    else if (hcm && before.length > 0) throw new Error('network filters before a connection manager are not supported; use HTTP filters');
     else if (hcm) network = compileHcm(hcm, direction, context);
-    else if (tcp) network = compileTcpProxy(tcp, direction, metrics, context);
+    else if (tcp) network = { ...compileTcpProxy(tcp, direction, metrics, context), filters: before };
     else if (!PASSIVE_NETWORK_FILTERS.has(typed?.typeUrl ?? '')) throw new Error(`unknown network filter ${filter.name} (${typed?.typeUrl ?? 'no config'})`);
   });
   // An empty chain closes its connections in Envoy; a TCP proxy to no cluster does the same.
@@ -130,13 +136,13 @@ function refuseEqualMatches(chains: readonly FilterChainRuntime[]): void {
 
 interface ListenerFilters {
   readonly originalDst: boolean;
+  readonly proxyProtocol: ListenerRuntime['proxyProtocol'];
   readonly tlsInspector: ListenerRuntime['tlsInspector'];
   readonly httpInspector: ListenerRuntime['httpInspector'];
 }
 
 function compileListenerFilters(filters: readonly ListenerFilter[]): ListenerFilters {
   const found: { -readonly [Key in keyof ListenerFilters]: ListenerFilters[Key] } = { originalDst: false, proxyProtocol: undefined, tlsInspector: undefined, httpInspector: undefined };
-  readonly proxyProtocol: ListenerRuntime['proxyProtocol'];
   eachWithin('listener_filters', filters, (filter) => {
     const type = (filter.configType.value as { typeUrl?: string } | undefined)?.typeUrl ?? filter.name;
     const disabled = filter.filterDisabled ? compilePortPredicate(filter.filterDisabled) : () => false;
@@ -144,13 +150,13 @@ function compileListenerFilters(filters: readonly ListenerFilter[]): ListenerFil
     if (/OriginalDst$|original_dst$/.test(type)) found.originalDst = true;
     else if (/TlsInspector$|tls_inspector$/.test(type)) found.tlsInspector = enabled;
     else if (/HttpInspector$|http_inspector$/.test(type)) found.httpInspector = enabled;
+    else if (/ProxyProtocol$|proxy_protocol$/.test(type)) found.proxyProtocol = unpackAny(filter.configType.case === 'typedConfig' ? filter.configType.value : undefined, ProxyProtocolSchema)?.allowRequestsWithoutProxyProtocol === true ? 'optional' : 'required';
     else throw new Error(`unknown listener filter ${filter.name} (${type})`);
   });
   return found;
 }
 
 function compilePortPredicate(predicate: ListenerFilterChainMatchPredicate): (port: number) => boolean {
-    else if (/ProxyProtocol$|proxy_protocol$/.test(type)) found.proxyProtocol = unpackAny(filter.configType.case === 'typedConfig' ? filter.configType.value : undefined, ProxyProtocolSchema)?.allowRequestsWithoutProxyProtocol === true ? 'optional' : 'required';
   const { rule } = predicate;
   switch (rule.case) {
     case 'anyMatch':

@@ -1,5 +1,6 @@
 import type { PeerMetadata, TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { ClusterSet, UpstreamTls } from '../cluster/cluster.ts';
+import type { NetworkFilter } from '../filters/network-filter.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { RouteTable } from '../route/route-table.ts';
 
@@ -28,9 +29,9 @@ export interface ListenerRuntime {
   /** Hands connections over to the listener of that destination, when there is one (`use_original_dst`: virtualOutbound, not virtualInbound). */
   readonly handOffRestoredDestination: boolean;
   readonly trafficDirection: 'inbound' | 'outbound' | 'unspecified';
-  /** Undefined: the filter is not there. The predicate is false where `filter_disabled` matches the destination port. */
   /** Connections must begin with a PROXY header; `optional`: those without one are served too. Undefined: nothing is looked for. */
   readonly proxyProtocol: 'required' | 'optional' | undefined;
+  /** Undefined: the filter is not there. The predicate is false where `filter_disabled` matches the destination port. */
   readonly tlsInspector: ((destinationPort: number) => boolean) | undefined;
   readonly httpInspector: ((destinationPort: number) => boolean) | undefined;
   /** Default 15 000; 0 = wait for ever. */
@@ -82,9 +83,9 @@ export interface DownstreamTlsRuntime {
   readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | undefined;
   readonly ciphers: readonly string[];
-}
   /** Client certificates that are accepted, by lower-case hex SHA-256 of the certificate or base64 SHA-256 of its public key; both empty = any. */
   readonly pins: { readonly certificates: readonly string[]; readonly publicKeys: readonly string[] };
+}
 
 /** A filter of the HTTP chain: `config` is what its factory's `parse` returned (see `proxy/filters/http-filter.ts`). */
 export interface HttpFilterRuntime {
@@ -145,15 +146,17 @@ export interface HcmRuntime {
 /** @see envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
 export interface TcpProxyRuntime {
   readonly kind: 'tcp';
+  /** Asked in order before anything is opened upstream. Absent: nobody is. */
+  readonly filters?: readonly NetworkFilter[];
   readonly statPrefix: string;
   readonly direction: TrafficRecord['direction'];
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
   readonly totalWeight: number;
+  /** `host:port` that upstream HTTP/1.1 proxies are asked to CONNECT to. Undefined: bytes go to the upstream itself. */
+  readonly tunnel: string | undefined;
   /** Default 3 600 000; 0 = none. */
   readonly idleTimeoutMs: number;
   /** Default 1. */
-  /** `host:port` that upstream HTTP/1.1 proxies are asked to CONNECT to. Undefined: bytes go to the upstream itself. */
-  readonly tunnel: string | undefined;
   readonly maxConnectAttempts: number;
   readonly hashSourceIp: boolean;
   /** At open and at close of a connection, by `TcpProgress.phase`. */

@@ -1,8 +1,11 @@
 import type { PeerMetadata, ResponseFlag } from '../../telemetry/traffic-record.ts';
 import type { ProxyNode } from '../config/runtime.ts';
+import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 import type { HttpStats } from '../stats.ts';
 import type { RouteEntry } from '../route/route-table.ts';
+import type { DynamicMetadata } from './dynamic-metadata.ts';
+import type { SideCall } from './side-call.ts';
 
 /** A reply made by the proxy itself. Becomes bytes in `hcm/local-reply.ts` only. */
 export interface LocalReply {
@@ -35,6 +38,12 @@ export interface FilterContext {
   readonly sourceIp: string;
   readonly downstreamProtocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
   readonly random: () => number;
+  /** The connection the request came on. */
+  readonly info: HttpConnectionInfo;
+  /** Asks somebody else, while the request waits. */
+  readonly sideCall: SideCall;
+  /** What filters leave for each other. */
+  readonly metadata: DynamicMetadata;
   /** ALPNs to offer upstream instead of the cluster's, by the protocol spoken there; set by istio.alpn. */
   upstreamAlpn: ReadonlyMap<'http1' | 'http2', readonly string[]> | undefined;
   /** The other side's workload; set by peer metadata. */

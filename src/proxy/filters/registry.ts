@@ -1,5 +1,6 @@
 import { corsFilter } from './envoy.filters.http.cors/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
+import { rbacFilter } from './envoy.filters.http.rbac/filter.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
 import { alpnFilter } from './istio.alpn/filter.ts';
 import { peerMetadataFilter } from './istio.peer-metadata/filter.ts';
@@ -12,6 +13,7 @@ function elsewhere(name: string, typeUrl: string): HttpFilterFactory {
 /** Every HTTP filter we obey, by the type URL of its config. */
 const FACTORIES: readonly HttpFilterFactory[] = [
   peerMetadataFilter,
+  rbacFilter,
   alpnFilter,
   faultFilter,
   corsFilter,

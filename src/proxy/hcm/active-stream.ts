@@ -2,8 +2,10 @@ import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/
 import type { Cluster } from '../cluster/cluster.ts';
 import type { HcmRuntime, Span } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
+import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
 import { CONTINUE } from '../filters/http-filter.ts';
 import type { FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
+import type { SideCall } from '../filters/side-call.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts';
@@ -11,9 +13,10 @@ import { chooseCluster } from '../route/choose-cluster.ts';
 import { applyHeaderMutations } from '../route/header-mutations.ts';
 import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
 import type { ForwardAction } from '../router/prepare-request.ts';
+import { proxiedAddresses } from '../router/proxy-header.ts';
 import { Router } from '../router/router.ts';
 import type { RouterOwner } from '../router/router.ts';
-import { proxiedAddresses } from '../router/proxy-header.ts';
+import { sideCalls } from '../router/side-call.ts';
 import type { HttpStats } from '../stats.ts';
 import type { FilterChain } from './filter-chain.ts';
 import { isGrpc, localResponse } from './local-reply.ts';
@@ -62,6 +65,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   upstreamAlpn: FilterContext['upstreamAlpn'];
   peer: PeerMetadata | undefined;
   peerExchanged = false;
+  private dynamicMetadata: DynamicMetadata | undefined;
   private filters: readonly HttpFilter[] = [];
   private cancelWait: (() => void) | undefined;
   private early: Buffer[] = [];
@@ -111,6 +115,15 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
 
   get downstreamProtocol(): RequestHead['protocol'] {
     return this.request.protocol;
+  }
+
+  get sideCall(): SideCall {
+    return sideCalls(this.environment.proxy);
+  }
+
+  /** Made when first asked for: nearly no request has any. */
+  get metadata(): DynamicMetadata {
+    return (this.dynamicMetadata ??= new Map());
   }
 
   get random(): () => number {
@@ -237,6 +250,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
         upgrade: this.stream.upgrade,
         grpc: this.grpc,
         sourceIp: this.source.ip,
+        proxied: () => proxiedAddresses(this.info),
         originalDestination: this.info.originalDestination,
         upstreamAlpn: this.upstreamAlpn,
         inject: span === undefined ? undefined : (head) => span.inject(head),
@@ -250,7 +264,6 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     router.start(this.requestEnded && this.early.length === 0 && this.requestTrailers === undefined);
     for (const chunk of this.early.splice(0)) router.onRequestBody(chunk, 0, chunk.length);
     if (this.over) return;
-        proxied: () => proxiedAddresses(this.info),
     if (this.requestEnded) router.onRequestEnd(this.requestTrailers);
     else this.stream.resumeBody();
   }

@@ -44,8 +44,10 @@ function canonical(route: string): string | undefined {
   });
   const out: string[] = [];
   const segments = text.slice(1).split('/');
-  segments.forEach((segment, index) => {
+  segments.forEach((written, index) => {
     const last = index === segments.length - 1;
+    // Servers that know path parameters read `..;x` as `..`, so it must not get past rules as a name; Envoy sees it the same way.
+    const segment = /^\.{1,2};/.test(written) ? written.slice(0, written.indexOf(';')) : written;
     if (segment === '..') out.pop();
     else if (segment !== '.') out.push(segment);
     if (last && (segment === '.' || segment === '..')) out.push('');

@@ -2,16 +2,18 @@ import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/
 import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
 import type { TcpProxyRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
+import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
+import type { NetworkContext, NetworkVerdict } from '../filters/network-filter.ts';
 import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import { flagOf } from '../router/reset-reply.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { connectHost } from '../router/connect-host.ts';
-import type { TcpStats } from '../stats.ts';
-import { EXCHANGE_ALPN, ExchangeReader, exchangeMessage } from './metadata-exchange.ts';
 import { sideCalls } from '../router/side-call.ts';
 import { proxiedAddresses } from '../router/proxy-header.ts';
-
+import type { TcpStats } from '../stats.ts';
 import { openTunnel } from './tunnel.ts';
+import { EXCHANGE_ALPN, ExchangeReader, exchangeMessage } from './metadata-exchange.ts';
+
 /** How often counters of a living connection are reported. */
 const REPORT_MS = 5000;
 /** Above this many bytes in one direction the source reads into memory of its own, and nothing is copied any more. */
@@ -29,6 +31,8 @@ export class TcpSession {
   private permit: Permit | undefined;
   private abandon: (() => void) | undefined;
   private attempts = 0;
+  private terminationDetails = '';
+  private readonly metadata: DynamicMetadata = new Map();
   private transportFailure = '';
   private received = 0;
   private sent = 0;
@@ -65,6 +69,34 @@ export class TcpSession {
     if (this.downstream.tls?.alpn === EXCHANGE_ALPN) this.downstreamExchange = new ExchangeReader();
     else this.downstream.pause();
     if (unread !== undefined && unread.length > 0) this.downstreamSink.onData(unread, 0, unread.length);
+    this.ask(0);
+  }
+
+  private get filterContext(): NetworkContext {
+    const { managers } = this.environment.stats;
+    return { info: this.info, metadata: this.metadata, sideCall: sideCalls(this.environment), count: (name) => void (managers[name] = (managers[name] ?? 0) + 1) };
+  }
+
+  /** The filters in front, one after the other. */
+  private ask(from: number): void {
+    const { filters } = this.config;
+    if (filters === undefined || from >= filters.length) this.proceed();
+    else this.obey(filters[from]!.onConnection(this.filterContext), from);
+  }
+
+  private obey(verdict: NetworkVerdict, index: number): void {
+    if (verdict.kind === 'continue') this.ask(index + 1);
+    else if (verdict.kind === 'close') {
+      this.terminationDetails = verdict.details;
+      this.refuse(verdict.flag);
+    } else
+      this.abandon = verdict.start((later) => {
+        this.abandon = undefined;
+        if (!this.over) this.obey(later, index);
+      });
+  }
+
+  private proceed(): void {
     this.clusterName = this.chooseCluster();
     this.cluster = this.environment.clusters().get(this.clusterName);
     if (this.cluster === undefined) {
@@ -120,6 +152,30 @@ export class TcpSession {
   }
 
   private connected(upstream: Connection): void {
+    const { tunnel } = this.config;
+    if (tunnel === undefined) {
+      this.splice(upstream);
+      return;
+    }
+    // Given up meanwhile, the connection goes with it.
+    this.abandon = () => upstream.destroy();
+    openTunnel(upstream, tunnel, {
+      onOpen: (rest) => {
+        this.splice(upstream);
+        if (rest.length > 0) this.upstreamSink.onData(rest, 0, rest.length);
+      },
+      onRefused: (reason) => {
+        this.abandon = undefined;
+        upstream.destroy();
+        this.releaseUpstream();
+        this.transportFailure = reason;
+        this.cluster!.report(this.host!, { kind: 'connect-failure' });
+        this.refuse('UF');
+      },
+    });
+  }
+
+  private splice(upstream: Connection): void {
     this.abandon = undefined;
     this.upstream = upstream;
     this.cluster!.report(this.host!, { kind: 'connected', final: true });
@@ -152,30 +208,6 @@ export class TcpSession {
       }
       if (this.received > OWN_BUFFER_BYTES) this.downstream.readIntoOwnBuffer(true);
       if (!upstream.writeBytes(buffer, start, end)) this.downstream.pause();
-    const { tunnel } = this.config;
-    if (tunnel === undefined) {
-      this.splice(upstream);
-      return;
-    }
-    // Given up meanwhile, the connection goes with it.
-    this.abandon = () => upstream.destroy();
-    openTunnel(upstream, tunnel, {
-      onOpen: (rest) => {
-        this.splice(upstream);
-        if (rest.length > 0) this.upstreamSink.onData(rest, 0, rest.length);
-      },
-      onRefused: (reason) => {
-        this.abandon = undefined;
-        upstream.destroy();
-        this.releaseUpstream();
-        this.transportFailure = reason;
-        this.cluster!.report(this.host!, { kind: 'connect-failure' });
-        this.refuse('UF');
-      },
-    });
-  }
-
-  private splice(upstream: Connection): void {
     },
     onEnd: () => {
       this.downstreamEnded = true;
@@ -247,8 +279,8 @@ export class TcpSession {
     this.finish();
   }
 
-  private refuse(flag: ResponseFlag): void {
-    this.flags.push(flag);
+  private refuse(flag: ResponseFlag | undefined): void {
+    if (flag !== undefined) this.flags.push(flag);
     this.downstream.close();
     this.finish();
   }
@@ -318,7 +350,7 @@ export class TcpSession {
       responseCode: 0,
       responseCodeDetails: '',
       responseFlags: this.flags,
-      connectionTerminationDetails: '',
+      connectionTerminationDetails: this.terminationDetails,
       upstreamTransportFailureReason: this.transportFailure,
       bytesReceived: this.received,
       bytesSent: this.sent,
