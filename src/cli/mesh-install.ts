@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from '../admission/webhook-configuration.ts';
-import { applyObjects, applyStep, parseManifests, waitForDeployment, type ResourceLookup } from '../install/apply.ts';
+import { applyObjects, applyStep, ownerOf, parseManifests, pruneInstallation, waitForDeployment, type ResourceLookup } from '../install/apply.ts';
 import { installSteps, type InstallStep } from '../install/manifests.ts';
 import type { OperatorSpec } from '../install/operator.ts';
 import { crdOf } from '../kube/server/api/crd.ts';
@@ -28,12 +28,21 @@ export function meshSteps(spec: OperatorSpec): readonly InstallStep[] {
   return installSteps(spec, { version: VERSION, crds, webhooks });
 }
 
-/** Applies every step in order; `onStep` is told when one is done. Rejects with what was not ready in time. */
-export async function installMesh(client: KubeClient, spec: OperatorSpec, onStep: (title: string) => void, timeoutMs = 120_000): Promise<void> {
-  for (const step of meshSteps(spec)) {
-    await applyStep(client, step, lookupResource, timeoutMs);
+export interface MeshInstallation {
+  readonly spec: OperatorSpec;
+  /** Of the IstioOperator document; absent: the usual installation. */
+  readonly name?: string;
+}
+
+/** Applies every step in order, then removes what an earlier installation had more; `onStep` is told when one is done. Rejects with what was not ready in time. Returns what was removed. */
+export async function installMesh(client: KubeClient, { spec, name }: MeshInstallation, onStep: (title: string) => void, timeoutMs = 120_000): Promise<readonly string[]> {
+  const steps = meshSteps(spec);
+  const owner = ownerOf(spec, name);
+  for (const step of steps) {
+    await applyStep(client, step, { lookup: lookupResource, owner, timeoutMs });
     onStep(step.title);
   }
+  return pruneInstallation(client, steps.flatMap((step) => step.objects), owner);
 }
 
 /** Names of samples that `up --deploy` knows, with their manifests and the deployments to wait for. */

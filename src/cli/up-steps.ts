@@ -42,7 +42,7 @@ export const UP_STEPS: readonly UpStep[] = [
     run: async ({ runtime, flags, done }) => {
       const result = operatorSpec([DEFAULT_PROFILE, ...flags.set]);
       if (!('spec' in result)) throw new Error(result.issues.map(issueLine).join('\n'));
-      await withClient(runtime, (client) => installMesh(client, result.spec, (title) => done(`${title} installed`)));
+      await withClient(runtime, async (client) => void (await installMesh(client, { spec: result.spec }, (title) => done(`${title} installed`))));
     },
   },
   {

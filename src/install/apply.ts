@@ -3,12 +3,24 @@ import { parseAllDocuments } from 'yaml';
 import type { Deployment } from '../objects/kubernetes/deployment.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import type { ResourceType } from '../objects/kind.ts';
-import { DEPLOYMENT } from '../objects/resource-types.ts';
-import type { KubeClient } from '../kube/client/client.ts';
+import {
+  CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CONFIG_MAP, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MUTATING_WEBHOOK_CONFIGURATION, POD_DISRUPTION_BUDGET, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT,
+  VALIDATING_WEBHOOK_CONFIGURATION,
+} from '../objects/resource-types.ts';
+import { ApiError, type KubeClient } from '../kube/client/client.ts';
 import { messageOf } from '../base/errors.ts';
 import type { InstallStep } from './manifests.ts';
+import type { OperatorSpec } from './operator.ts';
 
 export const FIELD_MANAGER = 'meltemi-installer';
+
+/** Says which installation an object belongs to, so that the next one removes what it does not have any more. */
+const OWNER_LABEL = 'install.operator.istio.io/owning-resource';
+
+/** Value of the owner's label: the name of the IstioOperator document, so that gateways installed by a document of their own are not removed by the next one. */
+export function ownerOf(spec: OperatorSpec, name = 'installed-state'): string {
+  return spec.revision ? `${name}-${spec.revision}` : name;
+}
 
 /** Finds the resource of an object's apiVersion and kind, or undefined when the kind is not known. */
 export type ResourceLookup = (object: KubeObject) => ResourceType | undefined;
@@ -22,10 +34,44 @@ export async function applyObjects(client: KubeClient, objects: readonly KubeObj
   }
 }
 
+export interface StepOptions {
+  readonly lookup: ResourceLookup;
+  /** Of {@link ownerOf}. */
+  readonly owner: string;
+  readonly timeoutMs: number;
+}
+
 /** Applies one step and resolves when its deployments are available; rejects after `timeoutMs` with what is missing. */
-export async function applyStep(client: KubeClient, step: InstallStep, lookup: ResourceLookup, timeoutMs: number): Promise<void> {
-  await applyObjects(client, step.objects, lookup);
+export async function applyStep(client: KubeClient, step: InstallStep, options: StepOptions): Promise<void> {
+  const { lookup, owner, timeoutMs } = options;
+  await applyObjects(client, step.objects.map((object) => ({ ...object, metadata: { ...object.metadata, labels: { ...object.metadata.labels, [OWNER_LABEL]: owner } } })), lookup);
   await Promise.all(step.waitFor.map(({ namespace, name }) => waitForDeployment(client, namespace, name, timeoutMs)));
+}
+
+/** What leaves with its component, dependents first. Definitions and namespaces stay: with them would go what users wrote. */
+const PRUNED = [DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER, POD_DISRUPTION_BUDGET, MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION, ROLE_BINDING, ROLE, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, CONFIG_MAP, SERVICE_ACCOUNT];
+
+/** Removes what an earlier installation with the same owner applied and this one (`kept`) does not have. Returns `Kind namespace/name` of what went. */
+export async function pruneInstallation(client: KubeClient, kept: readonly KubeObject[], owner: string): Promise<readonly string[]> {
+  const nameOf = (kind: string, { metadata }: KubeObject) => `${kind} ${metadata.namespace ? `${metadata.namespace}/` : ''}${metadata.name}`;
+  const wanted = new Set(kept.map((object) => nameOf(object.kind, object)));
+  const removed: string[] = [];
+  for (const type of PRUNED) {
+    const { items } = await client.list(type, { labelSelector: `${OWNER_LABEL}=${owner}` }).catch(nothingServed);
+    for (const object of items) {
+      const name = nameOf(type.kind, object);
+      if (wanted.has(name)) continue;
+      await client.delete(type, object.metadata.name, object.metadata.namespace);
+      removed.push(name);
+    }
+  }
+  return removed;
+}
+
+/** An API server without a kind has nothing of it. */
+function nothingServed(error: unknown): { readonly items: readonly KubeObject[] } {
+  if (error instanceof ApiError && error.code === 404) return { items: [] };
+  throw error;
 }
 
 /** Resolves when the deployment has all its replicas updated and available. */

@@ -11,7 +11,7 @@ import type { Deployment } from '../../objects/kubernetes/deployment.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { CUSTOM_RESOURCE_DEFINITION, DEPLOYMENT } from '../../objects/resource-types.ts';
 import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { installMesh, meshSteps } from '../mesh-install.ts';
+import { installMesh, meshSteps, type MeshInstallation } from '../mesh-install.ts';
 import { issueLine, Progress } from '../output.ts';
 
 interface InstallOptions extends ClusterOptions {
@@ -34,15 +34,17 @@ export function addInstall(program: Command): void {
     .option('-y, --skip-confirmation', 'do not ask')
     .option('--readiness-timeout <seconds>', 'how long to wait for each part', '300')
     .action(async (options: InstallOptions) => {
-      const spec = specFrom(options);
+      const installation = installationFrom(options);
+      const { spec } = installation;
       if (!options.skipConfirmation && !(await confirmed(spec))) return;
       const { client } = openCluster(options);
       let progress = new Progress('Processing resources');
       try {
-        await installMesh(client, spec, (title) => {
+        const removed = await installMesh(client, installation, (title) => {
           progress.end(`✔ ${title} installed`);
           progress = new Progress('Processing resources');
         }, Number(options.readinessTimeout) * 1000);
+        if (removed.length > 0) progress.end(`✔ Removed what the ${spec.profile} profile does not have: ${removed.join(', ')}`);
         progress.end('✔ Installation complete');
       } catch (error) {
         progress.end(`✘ ${messageOf(error)}`);
@@ -54,25 +56,30 @@ export function addInstall(program: Command): void {
   const manifest = program.command('manifest').description('Work with the manifests of an installation');
   withInstallOptions(manifest.command('generate').description('Print every object an installation would apply'))
     .action((options: InstallOptions) => {
-      for (const object of meshSteps(specFrom(options)).flatMap((step) => step.objects)) process.stdout.write(`${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}---\n`);
+      for (const object of meshSteps(installationFrom(options).spec).flatMap((step) => step.objects)) process.stdout.write(`${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}---\n`);
     });
   addVerifyInstall(program);
 }
 
-function specFrom(options: InstallOptions): OperatorSpec {
-  const document = options.filename === undefined ? {} : ((parse(readFileSync(options.filename, 'utf8')) as { spec?: Values } | null)?.spec ?? {});
-  const result = operatorSpec(options.set, document);
-  if ('spec' in result) return result.spec;
+function installationFrom(options: InstallOptions): MeshInstallation {
+  const document = options.filename === undefined ? undefined : (parse(readFileSync(options.filename, 'utf8')) as { metadata?: { name?: string }; spec?: Values } | null);
+  const name = document?.metadata?.name;
+  const result = operatorSpec(options.set, document?.spec ?? {});
+  if ('spec' in result) return { spec: result.spec, ...(name !== undefined && { name }) };
   for (const issue of result.issues) process.stderr.write(`${issueLine(issue)}\n`);
   process.exit(64);
 }
 
+/** Asks on the terminal, or reads the answer from a pipe; no answer is no. */
 async function confirmed(spec: OperatorSpec): Promise<boolean> {
-  if (!process.stdin.isTTY) return true;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`This will install the ${spec.profile} profile into the cluster. Proceed? (y/N) `);
+  const ended = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  const answer = await Promise.race([terminal.question(`This will install the ${spec.profile} profile into the cluster. Proceed? (y/N) `), ended]);
   terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
+  if (/^y(es)?$/i.test(answer.trim())) return true;
+  process.stderr.write('Cancelled: nothing was changed. Say "y", or pass -y.\n');
+  process.exitCode = 1;
+  return false;
 }
 
 function addVerifyInstall(program: Command): void {
