@@ -4,7 +4,7 @@ import type { Deployment } from '../objects/kubernetes/deployment.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import type { ResourceType } from '../objects/kind.ts';
 import {
-  CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CONFIG_MAP, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MUTATING_WEBHOOK_CONFIGURATION, POD_DISRUPTION_BUDGET, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT,
+  CLUSTER_ROLE, CLUSTER_ROLE_BINDING, CONFIG_MAP, DEPLOYMENT, MUTATING_WEBHOOK_CONFIGURATION, ROLE, ROLE_BINDING, SERVICE, SERVICE_ACCOUNT,
   VALIDATING_WEBHOOK_CONFIGURATION,
 } from '../objects/resource-types.ts';
 import { ApiError, type KubeClient } from '../kube/client/client.ts';
@@ -49,7 +49,7 @@ export async function applyStep(client: KubeClient, step: InstallStep, options: 
 }
 
 /** What leaves with its component, dependents first. Definitions and namespaces stay: with them would go what users wrote. */
-const PRUNED = [DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER, POD_DISRUPTION_BUDGET, MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION, ROLE_BINDING, ROLE, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, CONFIG_MAP, SERVICE_ACCOUNT];
+const PRUNED = [DEPLOYMENT, SERVICE, MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION, ROLE_BINDING, ROLE, CLUSTER_ROLE_BINDING, CLUSTER_ROLE, CONFIG_MAP, SERVICE_ACCOUNT];
 
 /** Removes what an earlier installation with the same owner applied and this one (`kept`) does not have. Returns `Kind namespace/name` of what went. */
 export async function pruneInstallation(client: KubeClient, kept: readonly KubeObject[], owner: string): Promise<readonly string[]> {
