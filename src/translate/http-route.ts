@@ -39,11 +39,11 @@ export function virtualServiceRoutes(view: ProxyView, rule: VirtualService, scop
   return routes;
 }
 
-/** The selectors of a match block: they choose proxies and ports, not requests. `gateways` given makes sourceLabels irrelevant on gateways. */
+/** The selectors of a match block: they choose proxies and ports, not requests. A match that names gateways is not asked for its source. */
 function concerns(view: ProxyView, rule: VirtualService, match: HttpMatch, scope: RouteScope): boolean {
   if (match.port !== 0 && match.port !== scope.port) return false;
-  if (match.gateways.length > 0 ? !match.gateways.includes(scope.gateway) : !rule.gateways.includes(scope.gateway)) return false;
-  if (scope.gateway !== 'mesh') return true;
+  if (match.gateways.length > 0) return match.gateways.includes(scope.gateway);
+  if (!rule.gateways.includes(scope.gateway)) return false;
   if (match.sourceNamespace && match.sourceNamespace !== view.proxy.namespace) return false;
   return selects(match.sourceLabels, view.proxy.labels);
 }

@@ -87,7 +87,9 @@ export class Backends {
 
   private decrypt(stream: Duplex, facts: Facts, port: number): void {
     const { key, cert, ca } = this.identities.of(facts.backend);
-    const secure = new TLSSocket(stream as Socket, { isServer: true, key, cert, ca, requestCert: true, rejectUnauthorized: false, ALPNProtocols: undefined, ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols[0] } as never);
+    const secure = new TLSSocket(stream as Socket, { isServer: true, key, cert, ca, requestCert: true, rejectUnauthorized: false, ALPNProtocols: undefined, // The metadata exchange of Istio's TCP filter is not spoken here.
+      ALPNCallback: ({ protocols }: { protocols: string[] }) => protocols.find((name) => name !== 'istio-peer-exchange'),
+    } as never);
     secure.on('error', () => {});
     secure.once('secure', () => {
       const peer = secure.getPeerCertificate() as { subjectaltname?: string } | undefined;

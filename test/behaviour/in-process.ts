@@ -94,7 +94,7 @@ export function decide(mesh: CompiledMesh, call: Call): Decision {
   const request = head({ method: call.method ?? (grpc ? 'POST' : 'GET'), path: call.path ?? (grpc ? '/test.Echo/Say' : '/'), authority: host, scheme: chain.tls ? 'https' : 'http', headers });
   const lookup = network.routes()?.lookup(request, { secure: chain.tls !== undefined, random: 0 });
   if (!lookup || lookup.kind === 'none') return { ...at, clusters: [], status: 404, body: '' };
-  if (lookup.kind === 'tls-redirect') return { ...at, clusters: [], status: 301 };
+  if (lookup.kind === 'tls-redirect') return { ...at, clusters: [], status: 301, location: `https://${host}${request.path}` };
   const { action, name } = lookup.route;
   switch (action.kind) {
     case 'redirect':

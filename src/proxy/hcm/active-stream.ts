@@ -207,7 +207,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   private obey(verdict: FilterVerdict, index: number): boolean {
     if (verdict.kind === 'continue') return true;
     if (verdict.kind === 'reply') {
-      this.onLocalReply(verdict.reply);
+      // Envoy finishes replies of filters with the headers of the route the request would have taken.
+      this.onLocalReply(verdict.reply, this.route?.action.kind === 'forward');
       return false;
     }
     this.cancelWait = verdict.start((later) => {
@@ -372,7 +373,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.finish();
   }
 
-  /** Redirects, direct responses and the router's own failures get the route's response headers; replies of filters and codecs do not, as with Envoy. */
+  /** Redirects, direct responses, the router's own failures and replies of filters get the route's response headers; replies of codecs do not, as with Envoy. */
   private replyByRoute(reply: LocalReply): void {
     this.reply(reply, true);
   }

@@ -178,7 +178,11 @@ export class Router implements AttemptOwner {
     if (this.over) return;
     clearTimeout(this.tryTimer);
     const policy = this.request.action.retry;
-    if (policy !== undefined && retriesResponse(policy, head) && this.tryAgain(attempt)) return;
+    if (policy !== undefined) {
+      const again = retriesResponse(policy, head);
+      if (again && this.tryAgain(attempt)) return;
+      if (!again && this.attempts > 1) this.request.cluster.stats.counters.upstream_rq_retry_success++;
+    }
     this.firstByteAt = performance.now();
     this.headSent = true;
     this.body.drop();
