@@ -1,4 +1,5 @@
 /** The operators of the access-log format language: one table. */
+import { withoutPort } from '../address.ts';
 import type { ResponseFlag, TrafficRecord } from '../traffic-record.ts';
 import { compileTime } from './time.ts';
 
@@ -54,18 +55,18 @@ const PLAIN: Readonly<Record<string, Reader>> = {
   UPSTREAM_CLUSTER: text((k) => k.upstreamCluster),
   UPSTREAM_CLUSTER_RAW: text((k) => k.upstreamCluster),
   UPSTREAM_LOCAL_ADDRESS: text((k) => k.upstreamLocalAddress),
-  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((k) => withoutPort(k.upstreamLocalAddress)),
+  UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((k) => ipOf(k.upstreamLocalAddress)),
   UPSTREAM_REMOTE_ADDRESS: text((k) => k.upstreamHost),
   UPSTREAM_TRANSPORT_FAILURE_REASON: text((k) => k.upstreamTransportFailureReason?.replaceAll(' ', '_')),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (k) => k.attempts,
   DOWNSTREAM_LOCAL_ADDRESS: text((k) => k.downstreamLocalAddress),
-  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((k) => withoutPort(k.downstreamLocalAddress)),
+  DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: text((k) => ipOf(k.downstreamLocalAddress)),
   DOWNSTREAM_LOCAL_PORT: text((k) => portOf(k.downstreamLocalAddress)),
   DOWNSTREAM_REMOTE_ADDRESS: text((k) => k.downstreamRemoteAddress),
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((k) => withoutPort(k.downstreamRemoteAddress)),
+  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: text((k) => ipOf(k.downstreamRemoteAddress)),
   DOWNSTREAM_REMOTE_PORT: text((k) => portOf(k.downstreamRemoteAddress)),
   DOWNSTREAM_DIRECT_REMOTE_ADDRESS: text(directAddress),
-  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((k) => withoutPort(directAddress(k))),
+  DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT: text((k) => ipOf(directAddress(k))),
   DOWNSTREAM_PEER_URI_SAN: text((k) => k.peerPrincipal),
   DOWNSTREAM_LOCAL_URI_SAN: text((k) => k.localPrincipal),
   DOWNSTREAM_TLS_VERSION: text((k) => k.downstreamTlsVersion),
@@ -159,8 +160,8 @@ function directAddress(known: Known): string | undefined {
   return known.downstreamDirectRemoteAddress ?? known.downstreamRemoteAddress;
 }
 
-function withoutPort(address: string | undefined): string | undefined {
-  return address?.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+function ipOf(address: string | undefined): string | undefined {
+  return address === undefined ? undefined : withoutPort(address);
 }
 
 function portOf(address: string | undefined): string | undefined {

@@ -58,13 +58,13 @@ function extractW3c(value: string | undefined): TraceContext | undefined {
   return { traceId: match[1]!, spanId: match[2]!, parentSpanId: undefined, sampled: (Number.parseInt(match[3]!, 16) & 1) === 1, debug: false, format: 'w3c' };
 }
 
-/** Writes B3 headers of a span; a caller that spoke W3C or single B3 is answered in kind as well. */
+/** Writes B3 headers of a span: the single one alone where the caller spoke it (two forms would tell two spans apart), else the many, and W3C's beside them for a caller that spoke that. */
 export function injectTraceContext(write: WriteHeader, context: TraceContext): void {
   const sampled = context.sampled ? '1' : '0';
+  if (context.format === 'b3-single') return write('b3', `${context.traceId}-${context.spanId}-${context.debug ? 'd' : sampled}${context.parentSpanId ? `-${context.parentSpanId}` : ''}`);
   write('x-b3-traceid', context.traceId);
   write('x-b3-spanid', context.spanId);
   if (context.parentSpanId) write('x-b3-parentspanid', context.parentSpanId);
   write('x-b3-sampled', sampled);
   if (context.format === 'w3c') write('traceparent', `00-${context.traceId.padStart(32, '0')}-${context.spanId}-0${sampled}`);
-  if (context.format === 'b3-single') write('b3', `${context.traceId}-${context.spanId}-${context.debug ? 'd' : sampled}${context.parentSpanId ? `-${context.parentSpanId}` : ''}`);
 }

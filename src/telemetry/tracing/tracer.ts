@@ -1,4 +1,5 @@
 /** Spans of one connection manager: whether a request is sampled, its ids, its tags. */
+import { withoutPort } from '../address.ts';
 import type { TrafficRecord } from '../traffic-record.ts';
 import { extractTraceContext, injectTraceContext, type ReadHeader, type TraceContext, type WriteHeader } from './propagation.ts';
 import type { FinishedSpan } from './span.ts';
@@ -43,6 +44,7 @@ export interface ActiveSpan {
 
 /** Position of the trace bits in a request id of UUID form: '4' says nothing, the others that the request is traced. @see Envoy's UUIDRequestIDExtension */
 const TRACE_BIT = 14;
+const TRACE_REASON = { sampled: '9', forced: 'a', client: 'b' } as const;
 
 /**
  * Starts a span for every request, sampled or not: its headers carry the decision on.
@@ -79,16 +81,18 @@ export function startSpan(options: TracerOptions, start: SpanStart): ActiveSpan 
 }
 
 function decide(options: TracerOptions, start: SpanStart, caller: TraceContext | undefined): boolean {
-  if (caller?.sampled !== undefined) return caller.sampled;
   const { random } = options;
   const bit = isUuid(start.requestId) ? start.requestId[TRACE_BIT] : undefined;
-  const forced = start.read('x-envoy-force-trace') !== undefined || (start.read('x-client-trace-id') !== undefined && random() * 100 < options.clientPercent);
-  let sampled = bit === '9' || bit === 'a' || bit === 'b' || forced;
-  if (!sampled && random() * 100 < options.randomPercent) sampled = true;
-  if (sampled && options.overallPercent < 100 && random() * 100 >= options.overallPercent) sampled = false;
-  // The decision travels in the request id, so that proxies without trace headers agree.
-  if (bit === '4' && sampled) start.write('x-request-id', `${start.requestId.slice(0, TRACE_BIT)}${forced ? 'a' : '9'}${start.requestId.slice(TRACE_BIT + 1)}`);
-  return sampled;
+  let reason = bit !== undefined && '9ab'.includes(bit) ? bit : '';
+  if (reason === '') {
+    if (start.read('x-client-trace-id') !== undefined && random() * 100 < options.clientPercent) reason = TRACE_REASON.client;
+    else if (start.read('x-envoy-force-trace') !== undefined) reason = TRACE_REASON.forced;
+    else if (random() * 100 < options.randomPercent) reason = TRACE_REASON.sampled;
+  }
+  if (reason !== '' && options.overallPercent < 100 && random() * 100 >= options.overallPercent) reason = '';
+  // The decision travels in the request id, so that proxies without trace headers agree; a caller's trace headers outweigh it without changing it.
+  if (bit === '4' && reason !== '') start.write('x-request-id', `${start.requestId.slice(0, TRACE_BIT)}${reason}${start.requestId.slice(TRACE_BIT + 1)}`);
+  return caller?.sampled ?? reason !== '';
 }
 
 function isUuid(text: string): boolean {
@@ -115,7 +119,7 @@ function tagsOf(options: TracerOptions, start: SpanStart, record: TrafficRecord)
     ['downstream_cluster', header('x-envoy-downstream-service-cluster') ?? '-'],
     ['user_agent', header('user-agent') ?? '-'],
     ['http.protocol', record.protocol],
-    ['peer.address', start.sourceAddress],
+    ['peer.address', withoutPort(start.sourceAddress)],
     ['request_size', String(record.bytesReceived)],
     ['response_size', String(record.bytesSent)],
     ['http.status_code', String(record.responseCode)],

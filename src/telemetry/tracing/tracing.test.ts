@@ -41,6 +41,12 @@ it('injects what extract reads, in the caller’s format too', () => {
   expect(extractTraceContext(read(out))).toMatchObject({ traceId: TRACE, spanId: SPAN, sampled: true });
 });
 
+it('answers a single B3 header in kind only', () => {
+  const out: Record<string, string> = {};
+  injectTraceContext((name, value) => (out[name] = value), { traceId: TRACE, spanId: SPAN, parentSpanId: '0020000000000001', sampled: true, debug: false, format: 'b3-single' });
+  expect(out).toEqual({ b3: `${TRACE}-${SPAN}-1-0020000000000001` });
+});
+
 function options(changes: Partial<TracerOptions> = {}) {
   const spans: FinishedSpan[] = [];
   const all: TracerOptions = { clientPercent: 100, randomPercent: 100, overallPercent: 100, sharedSpans: false, traceId128: true, maxPathLength: 256, customTags: [], nodeId: 'n', service: 'a.b', localIp: '10.0.0.1', random: () => 0.5, report: (span) => void spans.push(span), ...changes };
@@ -49,7 +55,7 @@ function options(changes: Partial<TracerOptions> = {}) {
 
 function start(headers: Record<string, string> = {}, changes: Partial<SpanStart> = {}) {
   const written: Record<string, string> = {};
-  return { written, start: { direction: 'outbound', startMs: 1000, requestId: headers['x-request-id'] ?? '', authority: 'web:80', sourceAddress: '10.0.0.9', read: read(headers), write: (name, value) => void (written[name] = value), ...changes } satisfies SpanStart };
+  return { written, start: { direction: 'outbound', startMs: 1000, requestId: headers['x-request-id'] ?? '', authority: 'web:80', sourceAddress: '10.0.0.9:1234', read: read(headers), write: (name, value) => void (written[name] = value), ...changes } satisfies SpanStart };
 }
 
 const UUID = '12345678-1234-4234-8234-123456789012';
@@ -70,6 +76,17 @@ describe('sampling', () => {
     startSpan(options().all, request.start);
     expect(request.written).toEqual({ 'x-request-id': UUID.replace('-4234', '-9234') });
   });
+});
+
+it.each<[string, Record<string, string>, string]>([
+  ['by chance', {}, '9'],
+  ['a caller that refuses does not change it', { 'x-b3-sampled': '0' }, '9'],
+  ['forced', { 'x-envoy-force-trace': 'true' }, 'a'],
+  ['asked for by the client', { 'x-client-trace-id': '1' }, 'b'],
+])('the request id tells why it is traced: %s', (_, headers, bit) => {
+  const request = start({ 'x-request-id': UUID, ...headers });
+  startSpan(options().all, request.start);
+  expect(request.written).toEqual({ 'x-request-id': UUID.replace('-4234', `-${bit}234`) });
 });
 
 describe('spans', () => {
@@ -110,7 +127,7 @@ describe('Zipkin', () => {
   const span = (n: number): FinishedSpan => ({ traceId: TRACE, spanId: String(n).padStart(16, '0'), parentSpanId: SPAN, kind: 'server', name: 'op', startMs: 1.5, durationMs: 0, shared: false, service: 's', localIp: 'fd00::1', tags: new Map([['a', 'b']]) });
 
   it('encodes version 2', () => {
-    expect(JSON.parse(encodeZipkin([span(1)]))).toEqual([{ traceId: TRACE, id: '0000000000000001', parentId: SPAN, kind: 'SERVER', name: 'op', timestamp: 1500, duration: 1, localEndpoint: { serviceName: 's', ipv6: 'fd00::1' }, tags: { a: 'b' } }]);
+    expect(JSON.parse(encodeZipkin([span(1)]))).toEqual([{ traceId: TRACE, id: '0000000000000001', parentId: SPAN, kind: 'SERVER', name: 'op', timestamp: 1500, duration: 1, localEndpoint: { serviceName: 's', ipv6: 'fd00::1' }, annotations: [{ timestamp: 1500, value: 'ss' }], tags: { a: 'b' } }]);
   });
 
   it('sends in batches, bounded, and drops what fails', async () => {

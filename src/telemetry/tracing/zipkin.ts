@@ -69,6 +69,8 @@ export function encodeZipkin(spans: readonly FinishedSpan[]): string {
       timestamp: Math.round(span.startMs * 1000),
       duration: Math.max(1, Math.round(span.durationMs * 1000)),
       localEndpoint: { serviceName: span.service, ...(span.localIp && (span.localIp.includes(':') ? { ipv6: span.localIp } : { ipv4: span.localIp })) },
+      // Envoy notes when a server had sent and a client had received.
+      annotations: [{ timestamp: Math.round((span.startMs + span.durationMs) * 1000), value: span.kind === 'client' ? 'cr' : 'ss' }],
       tags: Object.fromEntries(span.tags),
       ...(span.shared && { shared: true }),
     })),
