@@ -2,22 +2,30 @@
 import { GATEWAY_API_KINDS } from './gateway-api/kinds.ts';
 import { ISTIO_KINDS } from './istio/kinds.ts';
 import type { KindInfo } from './kind.ts';
+import { CERTIFICATE_SIGNING_REQUEST_KIND } from './kubernetes/certificate-signing-request.ts';
 import { CONFIG_MAP_KIND } from './kubernetes/config-map.ts';
 import { CUSTOM_RESOURCE_DEFINITION_KIND } from './kubernetes/custom-resource-definition.ts';
+import { CONTROLLER_REVISION_KIND, DAEMON_SET_KIND } from './kubernetes/daemon-set.ts';
 import { DEPLOYMENT_KIND } from './kubernetes/deployment.ts';
 import { ENDPOINT_SLICE_KIND } from './kubernetes/endpoint-slice.ts';
 import { ENDPOINTS_KIND } from './kubernetes/endpoints.ts';
 import { EVENT_KIND } from './kubernetes/event.ts';
+import { HORIZONTAL_POD_AUTOSCALER_KIND } from './kubernetes/horizontal-pod-autoscaler.ts';
 import { INGRESS_CLASS_KIND, INGRESS_KIND } from './kubernetes/ingress.ts';
+import { CRON_JOB_KIND, JOB_KIND } from './kubernetes/job.ts';
 import { LEASE_KIND } from './kubernetes/lease.ts';
 import { NAMESPACE_KIND } from './kubernetes/namespace.ts';
 import { NODE_KIND } from './kubernetes/node.ts';
+import { PERSISTENT_VOLUME_CLAIM_KIND } from './kubernetes/persistent-volume-claim.ts';
 import { POD_KIND } from './kubernetes/pod.ts';
+import { LIMIT_RANGE_KIND, NETWORK_POLICY_KIND, POD_DISRUPTION_BUDGET_KIND, PRIORITY_CLASS_KIND, RESOURCE_QUOTA_KIND } from './kubernetes/policy.ts';
 import { CLUSTER_ROLE_BINDING_KIND, CLUSTER_ROLE_KIND, ROLE_BINDING_KIND, ROLE_KIND } from './kubernetes/rbac.ts';
 import { REPLICA_SET_KIND } from './kubernetes/replica-set.ts';
 import { SECRET_KIND } from './kubernetes/secret.ts';
 import { SERVICE_ACCOUNT_KIND } from './kubernetes/service-account.ts';
 import { SERVICE_KIND } from './kubernetes/service.ts';
+import { STATEFUL_SET_KIND } from './kubernetes/stateful-set.ts';
+import { PERSISTENT_VOLUME_KIND, STORAGE_CLASS_KIND } from './kubernetes/storage.ts';
 import { TOKEN_REVIEW_KIND } from './kubernetes/token.ts';
 import { MUTATING_WEBHOOK_CONFIGURATION_KIND, VALIDATING_WEBHOOK_CONFIGURATION_KIND } from './kubernetes/webhook-configuration.ts';
 
@@ -35,6 +43,21 @@ export const KINDS: readonly KindInfo[] = [
   ENDPOINT_SLICE_KIND,
   DEPLOYMENT_KIND,
   REPLICA_SET_KIND,
+  STATEFUL_SET_KIND,
+  DAEMON_SET_KIND,
+  CONTROLLER_REVISION_KIND,
+  JOB_KIND,
+  CRON_JOB_KIND,
+  POD_DISRUPTION_BUDGET_KIND,
+  HORIZONTAL_POD_AUTOSCALER_KIND,
+  PERSISTENT_VOLUME_CLAIM_KIND,
+  PERSISTENT_VOLUME_KIND,
+  STORAGE_CLASS_KIND,
+  CERTIFICATE_SIGNING_REQUEST_KIND,
+  NETWORK_POLICY_KIND,
+  LIMIT_RANGE_KIND,
+  RESOURCE_QUOTA_KIND,
+  PRIORITY_CLASS_KIND,
   INGRESS_KIND,
   INGRESS_CLASS_KIND,
   MUTATING_WEBHOOK_CONFIGURATION_KIND,

@@ -27,6 +27,36 @@ export const ENDPOINT_SLICE = type('discovery.k8s.io', 'v1', 'EndpointSlice', 'e
 export const DEPLOYMENT = type('apps', 'v1', 'Deployment', 'deployments');
 /** ReplicaSet (apps). */
 export const REPLICA_SET = type('apps', 'v1', 'ReplicaSet', 'replicasets');
+/** StatefulSet (apps). */
+export const STATEFUL_SET = type('apps', 'v1', 'StatefulSet', 'statefulsets');
+/** DaemonSet (apps). */
+export const DAEMON_SET = type('apps', 'v1', 'DaemonSet', 'daemonsets');
+/** ControllerRevision (apps). */
+export const CONTROLLER_REVISION = type('apps', 'v1', 'ControllerRevision', 'controllerrevisions');
+/** Job (batch). */
+export const JOB = type('batch', 'v1', 'Job', 'jobs');
+/** CronJob (batch). */
+export const CRON_JOB = type('batch', 'v1', 'CronJob', 'cronjobs');
+/** PodDisruptionBudget (policy). */
+export const POD_DISRUPTION_BUDGET = type('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets');
+/** HorizontalPodAutoscaler (autoscaling). */
+export const HORIZONTAL_POD_AUTOSCALER = type('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers');
+/** PersistentVolumeClaim. */
+export const PERSISTENT_VOLUME_CLAIM = type('', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+/** PersistentVolume. */
+export const PERSISTENT_VOLUME = type('', 'v1', 'PersistentVolume', 'persistentvolumes', false);
+/** StorageClass (storage.k8s.io). */
+export const STORAGE_CLASS = type('storage.k8s.io', 'v1', 'StorageClass', 'storageclasses', false);
+/** CertificateSigningRequest (certificates.k8s.io). */
+export const CERTIFICATE_SIGNING_REQUEST = type('certificates.k8s.io', 'v1', 'CertificateSigningRequest', 'certificatesigningrequests', false);
+/** NetworkPolicy (networking.k8s.io). */
+export const NETWORK_POLICY = type('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies');
+/** LimitRange. */
+export const LIMIT_RANGE = type('', 'v1', 'LimitRange', 'limitranges');
+/** ResourceQuota. */
+export const RESOURCE_QUOTA = type('', 'v1', 'ResourceQuota', 'resourcequotas');
+/** PriorityClass (scheduling.k8s.io). */
+export const PRIORITY_CLASS = type('scheduling.k8s.io', 'v1', 'PriorityClass', 'priorityclasses', false);
 /** Ingress (networking.k8s.io). */
 export const INGRESS = type('networking.k8s.io', 'v1', 'Ingress', 'ingresses');
 /** IngressClass (networking.k8s.io). */

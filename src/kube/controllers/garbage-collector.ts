@@ -4,13 +4,13 @@
  */
 import type { KubeObject } from '../../objects/meta.ts';
 import type { ResourceType } from '../../objects/kind.ts';
-import { CONFIG_MAP, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, POD, REPLICA_SET, SECRET, SERVICE, SERVICE_ACCOUNT } from '../../objects/resource-types.ts';
+import { CONFIG_MAP, CONTROLLER_REVISION, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, JOB, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET } from '../../objects/resource-types.ts';
 import type { InformerEvent } from '../client/informer.ts';
 import type { ControllerContext } from './context.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 /** Kinds that own or are owned in this cluster. */
-const TRACKED: readonly ResourceType[] = [DEPLOYMENT, REPLICA_SET, POD, SERVICE, ENDPOINT_SLICE, ENDPOINTS, SERVICE_ACCOUNT, SECRET, CONFIG_MAP];
+const TRACKED: readonly ResourceType[] = [DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, CRON_JOB, JOB, POD, PERSISTENT_VOLUME_CLAIM, SERVICE, ENDPOINT_SLICE, ENDPOINTS, SERVICE_ACCOUNT, SECRET, CONFIG_MAP];
 
 interface Node {
   readonly type: ResourceType;

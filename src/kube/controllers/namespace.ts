@@ -2,12 +2,14 @@
 import type { Namespace } from '../../objects/kubernetes/namespace.ts';
 import type { CustomResourceDefinition } from '../../objects/kubernetes/custom-resource-definition.ts';
 import { type ResourceType } from '../../objects/kind.ts';
-import { CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, EVENT, INGRESS, LEASE, NAMESPACE, POD, REPLICA_SET, SECRET, SERVICE, SERVICE_ACCOUNT } from '../../objects/resource-types.ts';
+import { KINDS } from '../../objects/registry.ts';
+import { CRON_JOB, CUSTOM_RESOURCE_DEFINITION, DAEMON_SET, DEPLOYMENT, JOB, NAMESPACE, REPLICA_SET, STATEFUL_SET } from '../../objects/resource-types.ts';
 import type { ControllerContext } from './context.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 /** Owners before what they own, so that nothing is made again meanwhile. */
-const BUILT_IN: readonly ResourceType[] = [DEPLOYMENT, REPLICA_SET, POD, SERVICE, ENDPOINT_SLICE, ENDPOINTS, INGRESS, SERVICE_ACCOUNT, SECRET, CONFIG_MAP, LEASE, EVENT];
+const OWNERS: readonly ResourceType[] = [DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB];
+const OTHERS: readonly ResourceType[] = KINDS.filter((info) => info.namespaced && !info.custom && !OWNERS.some((type) => type.kind === info.kind)).map(({ group, kind, plural, storageVersion }) => ({ group, version: storageVersion, kind, plural, namespaced: true }));
 const RETRY_MS = 250;
 
 export function startNamespaceController(context: ControllerContext): void {
@@ -25,7 +27,7 @@ export function startNamespaceController(context: ControllerContext): void {
     const namespace = namespaces.items().get(name);
     if (!namespace || namespace.metadata.deletionTimestamp === undefined) return;
     let left = 0;
-    for (const type of [...BUILT_IN, ...customTypes()]) {
+    for (const type of [...OWNERS, ...OTHERS, ...customTypes()]) {
       const { items } = await client.list(type, { namespace: name });
       for (const item of items) {
         if (item.metadata.deletionTimestamp === undefined) await client.delete(type, item.metadata.name, name, { propagationPolicy: 'Background' });

@@ -4,12 +4,17 @@ import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeClient } from '../client/client.ts';
 import type { Informer } from '../client/informer.ts';
 import { createControllerContext } from './context.ts';
+import { startCronJobController } from './cron-job.ts';
+import { startDaemonSetController } from './daemon-set.ts';
 import { startDeploymentController } from './deployment.ts';
+import { startDisruptionController } from './disruption.ts';
 import { startEndpointsController } from './endpoints-controller.ts';
 import { startGarbageCollector } from './garbage-collector.ts';
+import { startJobController } from './job.ts';
 import { startNamespaceController } from './namespace.ts';
 import { startReplicaSetController } from './replica-set.ts';
 import { startServiceAccountController } from './service-account.ts';
+import { startStatefulSetController } from './stateful-set.ts';
 
 export interface ControllerOptions {
   readonly client: KubeClient;
@@ -25,6 +30,11 @@ export function startControllers(options: ControllerOptions): void {
   const context = createControllerContext(options.client, options.signal, options.informer);
   startDeploymentController(context);
   startReplicaSetController(context);
+  startStatefulSetController(context);
+  startDaemonSetController(context);
+  startJobController(context);
+  startCronJobController(context);
+  startDisruptionController(context);
   startEndpointsController(context);
   startServiceAccountController(context, options.caPem);
   startNamespaceController(context);

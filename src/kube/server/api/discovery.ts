@@ -29,7 +29,7 @@ export function subresourcesOf(resource: Resource): Subresource[] {
   if (resource.status) found.push({ name: 'status', kind, verbs: ['get', 'patch', 'update'] });
   if (resource.scale) found.push({ name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] });
   if (group === '' && plural === 'pods') {
-    found.push({ name: 'log', kind: 'Pod', verbs: ['get'] }, { name: 'binding', kind: 'Binding', verbs: ['create'] });
+    found.push({ name: 'log', kind: 'Pod', verbs: ['get'] }, { name: 'binding', kind: 'Binding', verbs: ['create'] }, { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] });
     for (const [name, option] of [['exec', 'PodExecOptions'], ['attach', 'PodAttachOptions'], ['portforward', 'PodPortForwardOptions']] as const) found.push({ name, kind: option, verbs: ['create', 'get'] });
   }
   if (group === '' && plural === 'namespaces') found.push({ name: 'finalize', kind: 'Namespace', verbs: ['update'] });

@@ -13,6 +13,7 @@ import { mergePatch } from '../patch/merge-patch.ts';
 import type { Environment, WriteContext } from '../rest/context.ts';
 import { bindPod } from '../rest/bind.ts';
 import { createObject } from '../rest/create.ts';
+import { evictPod } from '../rest/evict.ts';
 import { deleteObject, type Deletion } from '../rest/delete.ts';
 import { getObject, listObjects } from '../rest/read.ts';
 import { answerReview } from '../rest/reviews.ts';
@@ -214,7 +215,8 @@ async function handleSubresource(call: Call): Promise<void> {
     if (request.method === 'PUT') await writeObject(call, 'finalize', (object) => object);
     else throw methodNotAllowed();
   } else if (path.subresource === 'binding' && core('pods')) await handleBinding(call);
-  else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy', 'eviction', 'ephemeralcontainers', 'resize'].includes(path.subresource)) throw methodNotAllowed();
+  else if (path.subresource === 'eviction' && core('pods')) await handleEviction(call);
+  else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers', 'resize'].includes(path.subresource)) throw methodNotAllowed();
   else throw pathNotFound();
 }
 
@@ -243,3 +245,8 @@ async function handleBinding({ handlers, request, response, query, resource, pat
   sendJson(response, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
 }
 
+async function handleEviction({ handlers, request, response, query, resource, path, user }: Call): Promise<void> {
+  if (request.method !== 'POST') throw methodNotAllowed();
+  await evictPod(handlers.env, resource, path.namespace!, path.name!, await bodyOf(request), writeContext(request, query, user));
+  sendJson(response, 201, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 });
+}

@@ -40,9 +40,10 @@ export async function createDraft(env: Environment, resource: Resource, namespac
   await strategy.admit?.(draft, attributes, env);
   const admitted = await env.webhooks.mutate(attributes, draft, (changed) => strategy.admit?.(changed, attributes, env));
   if (admitted !== draft) draft = withDefaults(resource, admitted);
+  if (name === '' && textAt(draft.metadata, 'generateName') !== '') draft.metadata['name'] = generatedName(textAt(draft.metadata, 'generateName'));
   prepare(env, resource, draft);
   for (let attempt = 1; ; attempt++) {
-    if (name === '' && textAt(draft.metadata, 'generateName') !== '') draft.metadata['name'] = generatedName(textAt(draft.metadata, 'generateName'));
+    if (attempt > 1 && name === '' && textAt(draft.metadata, 'generateName') !== '') draft.metadata['name'] = generatedName(textAt(draft.metadata, 'generateName'));
     if (attempt === 1) await validate(env, resource, draft, attributes);
     try {
       return await store(env, resource, namespace, draft, context);

@@ -1,5 +1,7 @@
 import type { Resource } from '../api/resources.ts';
-import { DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY } from './kinds/workloads.ts';
+import { DAEMON_SET_STRATEGY, DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY, STATEFUL_SET_STRATEGY } from './kinds/workloads.ts';
+import { CRON_JOB_STRATEGY, JOB_STRATEGY } from './kinds/batch.ts';
+import { BUDGET_STRATEGY, CLAIM_STRATEGY, NETWORK_POLICY_STRATEGY, SIGNING_REQUEST_STRATEGY, STORAGE_CLASS_STRATEGY, VOLUME_STRATEGY } from './kinds/stored.ts';
 import { POD_STRATEGY } from './kinds/pod.ts';
 import { SERVICE_STRATEGY } from './kinds/service.ts';
 import { CONFIG_MAP_STRATEGY, CRD_STRATEGY, EVENT_STRATEGY, INGRESS_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
@@ -18,6 +20,16 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   '/Event': EVENT_STRATEGY,
   'apps/Deployment': DEPLOYMENT_STRATEGY,
   'apps/ReplicaSet': REPLICA_SET_STRATEGY,
+  'apps/StatefulSet': STATEFUL_SET_STRATEGY,
+  'apps/DaemonSet': DAEMON_SET_STRATEGY,
+  'batch/Job': JOB_STRATEGY,
+  'batch/CronJob': CRON_JOB_STRATEGY,
+  'policy/PodDisruptionBudget': BUDGET_STRATEGY,
+  '/PersistentVolumeClaim': CLAIM_STRATEGY,
+  '/PersistentVolume': VOLUME_STRATEGY,
+  'storage.k8s.io/StorageClass': STORAGE_CLASS_STRATEGY,
+  'certificates.k8s.io/CertificateSigningRequest': SIGNING_REQUEST_STRATEGY,
+  'networking.k8s.io/NetworkPolicy': NETWORK_POLICY_STRATEGY,
   'networking.k8s.io/Ingress': INGRESS_STRATEGY,
   'networking.k8s.io/IngressClass': { generation: true },
   'discovery.k8s.io/EndpointSlice': { generation: true },

@@ -1,28 +1,10 @@
 /** The columns of built-in kinds. */
 import { at, isObject, listAt, numberAt, own, textAt } from '../json.ts';
-import { age, containersAndImages, firstFew, formatLabels, formatSelector, NONE, since } from './format.ts';
+import { AGE, columns, integer, keyCount, nameOf, wide, type KindTable } from './columns.ts';
+import { age, firstFew, formatLabels, NONE, since } from './format.ts';
 import { podCells } from './pod.ts';
-
-/** A column: the name alone, or with what is not the default (type string, shown without -o wide). */
-export interface Column {
-  readonly name: string;
-  readonly type?: string;
-  readonly format?: string;
-  readonly wide?: boolean;
-}
-
-export interface KindTable {
-  readonly columns: readonly Column[];
-  readonly cells: (object: unknown, nowMs: number) => unknown[];
-}
-
-const NAME: Column = { name: 'Name', format: 'name' };
-const AGE: Column = { name: 'Age' };
-const columns = (...names: readonly (string | Column)[]): Column[] => [NAME, ...names.map((one) => (typeof one === 'string' ? { name: one } : one))];
-const wide = (...names: readonly string[]): Column[] => names.map((name) => ({ name, wide: true }));
-const integer = (...names: readonly string[]): Column[] => names.map((name) => ({ name, type: 'integer' }));
-const nameOf = (object: unknown): string => textAt(object, 'metadata', 'name');
-const keyCount = (value: unknown): number => (isObject(value) ? Object.keys(value).length : 0);
+import { STORED_TABLES } from './stored-kinds.ts';
+import { WORKLOAD_TABLES } from './workloads.ts';
 
 function serviceCells(service: unknown, nowMs: number): unknown[] {
   const type = textAt(service, 'spec', 'type') || 'ClusterIP';
@@ -90,21 +72,9 @@ function bindingCells(binding: unknown, nowMs: number): unknown[] {
 const BINDINGS: KindTable = { columns: columns('Role', AGE, ...wide('Users', 'Groups', 'ServiceAccounts')), cells: bindingCells };
 
 const TABLES: Readonly<Record<string, KindTable>> = {
+  ...WORKLOAD_TABLES,
+  ...STORED_TABLES,
   '/Pod': { columns: columns('Ready', 'Status', 'Restarts', AGE, ...wide('IP', 'Node', 'Nominated Node', 'Readiness Gates')), cells: podCells },
-  'apps/Deployment': {
-    columns: columns('Ready', ...integer('Up-to-date', 'Available'), AGE, ...wide('Containers', 'Images', 'Selector')),
-    cells: (one, now) => [
-      nameOf(one), `${numberAt(one, 'status', 'readyReplicas') ?? 0}/${numberAt(one, 'spec', 'replicas') ?? 0}`, numberAt(one, 'status', 'updatedReplicas') ?? 0, numberAt(one, 'status', 'availableReplicas') ?? 0,
-      age(one, now), ...containersAndImages(at(one, 'spec', 'template', 'spec')), formatSelector(at(one, 'spec', 'selector')),
-    ],
-  },
-  'apps/ReplicaSet': {
-    columns: columns(...integer('Desired', 'Current', 'Ready'), AGE, ...wide('Containers', 'Images', 'Selector')),
-    cells: (one, now) => [
-      nameOf(one), numberAt(one, 'spec', 'replicas') ?? 0, numberAt(one, 'status', 'replicas') ?? 0, numberAt(one, 'status', 'readyReplicas') ?? 0,
-      age(one, now), ...containersAndImages(at(one, 'spec', 'template', 'spec')), formatSelector(at(one, 'spec', 'selector')),
-    ],
-  },
   '/Service': { columns: columns('Type', 'Cluster-IP', 'External-IP', 'Port(s)', AGE, ...wide('Selector')), cells: serviceCells },
   '/Endpoints': { columns: columns('Endpoints', AGE), cells: endpointsCells },
   'discovery.k8s.io/EndpointSlice': { columns: columns('AddressType', 'Ports', 'Endpoints', AGE), cells: endpointSliceCells },

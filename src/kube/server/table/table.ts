@@ -4,7 +4,8 @@ import type { KubeObject } from '../../../objects/meta.ts';
 import type { Resource } from '../api/resources.ts';
 import { age, since } from './format.ts';
 import { compileJsonPath } from './json-path.ts';
-import { tableOfKind, type KindTable } from './kinds.ts';
+import type { KindTable } from './columns.ts';
+import { tableOfKind } from './kinds.ts';
 
 /** What a row carries beside its cells. Default of the API: Metadata. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';

@@ -33,11 +33,11 @@ function defaultContainer(container: Fields): void {
   if (limits) (container['resources'] as Fields)['requests'] = { ...limits, ...requests };
 }
 
-/** What is wrong with a pod spec at `path`. */
-export function checkPodSpec(spec: unknown, path: string): Cause[] {
+/** What is wrong with a pod spec at `path`. `otherVolumes`: names that may be mounted without being in its volumes. */
+export function checkPodSpec(spec: unknown, path: string, otherVolumes: readonly string[] = []): Cause[] {
   if (!isObject(spec)) return [required(path)];
   const causes: Cause[] = [];
-  const volumes = new Set(listAt(spec, 'volumes').map((volume) => textAt(volume, 'name')));
+  const volumes = new Set([...otherVolumes, ...listAt(spec, 'volumes').map((volume) => textAt(volume, 'name'))]);
   listAt(spec, 'volumes').forEach((volume, index) => causes.push(...checkName(textAt(volume, 'name'), 'label', `${path}.volumes[${index}].name`)));
   const names = new Set<string>();
   if (listAt(spec, 'containers').length === 0) causes.push(required(`${path}.containers`));
@@ -90,11 +90,16 @@ export function checkPort(port: unknown, field: string): Cause[] {
   return typeof port === 'number' && port >= 1 && port <= 65535 ? [] : [invalidValue(field, port ?? 0, 'must be between 1 and 65535, inclusive')];
 }
 
-/** What is wrong with a workload's template and selector. */
+/** What is wrong with a pod template at `path`. */
+export function checkPodTemplate(template: unknown, path: string, otherVolumes: readonly string[] = []): Cause[] {
+  return [...checkPodSpec(own(template, 'spec'), `${path}.spec`, otherVolumes), ...checkLabels(own(own(template, 'metadata'), 'labels'), `${path}.metadata.labels`)];
+}
+
+/** What is wrong with a workload's template and number of replicas. */
 export function checkTemplate(spec: unknown): Cause[] {
   const template = own(spec, 'template');
-  const causes = checkPodSpec(own(template, 'spec'), 'spec.template.spec');
-  causes.push(...checkLabels(own(own(template, 'metadata'), 'labels'), 'spec.template.metadata.labels'));
+  const claims = listAt(spec, 'volumeClaimTemplates').map((claim) => textAt(claim, 'metadata', 'name'));
+  const causes = checkPodTemplate(template, 'spec.template', claims);
   const policy = textAt(template, 'spec', 'restartPolicy');
   if (policy !== '' && policy !== 'Always') causes.push(notSupported('spec.template.spec.restartPolicy', policy, ['Always']));
   const replicas = own(spec, 'replicas');
