@@ -6,7 +6,10 @@ export interface ServerTls {
   readonly serverCertificate: string;
   readonly privateKey: string;
   readonly caCertificates: string;
+  /** Secrets of the gateway's namespace, or resource names (`kubernetes-gateway://ns/name`). */
   readonly credentialNames: readonly string[];
+  /** Resource name of what client certificates are checked with; undefined: the CA of the first credential. */
+  readonly caCertCredentialName?: string | undefined;
   readonly subjectAltNames: readonly string[];
   readonly minProtocolVersion: 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3' | undefined;
   readonly maxProtocolVersion: 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3' | undefined;
@@ -35,6 +38,8 @@ export interface Gateway {
   /** Host names of the Services that lead to it, when the object names them (Gateway API, Ingress); else the selector decides. */
   readonly services: readonly string[];
   readonly servers: readonly Server[];
+  /** Made from a Gateway (Gateway API) or an Ingress: its credentials of other namespaces have been granted. */
+  readonly generated?: boolean;
   readonly createdMs: number;
   readonly origin: string;
   readonly digest: string;

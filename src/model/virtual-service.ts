@@ -121,6 +121,8 @@ export interface HttpRoute {
   readonly cors: CorsPolicy | undefined;
   readonly request: HeaderOperations;
   readonly response: HeaderOperations;
+  /** Status for a destination that does not exist; undefined = Envoy's 503. */
+  readonly missingDestinationStatus?: number;
 }
 
 export interface L4Match {
@@ -151,6 +153,8 @@ export interface VirtualService {
   readonly tls: readonly L4Route[];
   readonly tcp: readonly L4Route[];
   readonly visibility: Visibility;
+  /** Made from a route (Gateway API) or an Ingress, which says in its own status what is wrong. */
+  readonly generated?: boolean;
   readonly createdMs: number;
   /** `/apis/networking.istio.io/v1/namespaces/<ns>/virtual-service/<name>`: the `istio.config` metadata. */
   readonly origin: string;

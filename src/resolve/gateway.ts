@@ -9,7 +9,7 @@ import type { Cursor } from './cursor.ts';
 const SERVICE_ANNOTATION = 'internal.istio.io/gateway-service';
 
 /** Reads an Istio Gateway; undefined (and issues) when it must be left out. */
-export function resolveGateway(context: ResolveContext, object: KubeObject): Gateway | undefined {
+export function resolveGateway(context: ResolveContext, object: KubeObject, generated = false): Gateway | undefined {
   const namespace = namespaceOf(object);
   return readSpec(context, object, (spec) => {
     const body = {
@@ -18,7 +18,7 @@ export function resolveGateway(context: ResolveContext, object: KubeObject): Gat
       selector: spec.at('selector').stringMap(),
       services: (object.metadata.annotations?.[SERVICE_ANNOTATION] ?? '').split(',').map((text) => text.trim()).filter(Boolean),
       servers: spec.at('servers').items().map((server) => readServer(server, namespace)),
-      createdMs: createdMsOf(object), origin: originOf(object),
+      createdMs: createdMsOf(object), origin: originOf(object), ...(generated && { generated }),
     };
     return { ...body, digest: contentHash(body) };
   });
@@ -55,6 +55,7 @@ export function readServerTls(tls: Cursor): ServerTls | undefined {
     mode: tls.at('mode').oneOf(['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL', 'OPTIONAL_MUTUAL']) ?? 'PASSTHROUGH',
     serverCertificate: tls.at('serverCertificate').string(), privateKey: tls.at('privateKey').string(), caCertificates: tls.at('caCertificates').string(),
     credentialNames: single ? [single] : tls.at('credentialNames').strings(),
+    ...(tls.at('caCertCredentialName').exists && { caCertCredentialName: tls.at('caCertCredentialName').string() }),
     subjectAltNames: tls.at('subjectAltNames').strings(),
     minProtocolVersion: version('minProtocolVersion'), maxProtocolVersion: version('maxProtocolVersion'), cipherSuites: tls.at('cipherSuites').strings(),
     caCrl: tls.at('caCrl').string(), verifyCertificateSpki: tls.at('verifyCertificateSpki').strings(), verifyCertificateHash: tls.at('verifyCertificateHash').strings(),

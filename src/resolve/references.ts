@@ -8,6 +8,8 @@ export function checkReferences(snapshot: MeshSnapshot): readonly Issue[] {
   const issues: Issue[] = [];
   const gateways = new Set(snapshot.gateways.map((gateway) => `${gateway.namespace}/${gateway.name}`));
   for (const rule of snapshot.virtualServices) {
+    // Its route says so in its own status.
+    if (rule.generated) continue;
     const object = reference(rule);
     for (const gateway of rule.gateways)
       if (gateway !== 'mesh' && !gateways.has(gateway)) issues.push(notFound(object, 'spec.gateways', `Referenced gateway not found: "${gateway}"`));

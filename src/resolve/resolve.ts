@@ -13,14 +13,16 @@ import { mergeDelegates, type ReadVirtualService } from './delegate.ts';
 import { denyingPolicy, resolveAuthorizationPolicy } from './authorization-policy.ts';
 import { resolveDestinationRule } from './destination-rule.ts';
 import { discovered } from './discovery-selectors.ts';
-import { resolveMeshHttpRoute } from './gateway-api-route.ts';
+import { DEFAULT_FEATURES, type GatewayApiFeatures } from './gateway-api/features.ts';
+import { convertDialects, generatedRoute } from './dialects.ts';
+import type { StatusUpdate } from './gateway-api/convert.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
 import { checkReferences } from './references.ts';
 import { resolveRequestAuthentication, type FetchedKeySet } from './request-authentication.ts';
-import { resolveSecret } from './secret.ts';
+import { resolveAuthority, resolveSecret } from './secret.ts';
 import { resolveServiceEntry } from './service-entry.ts';
 import { resolveSidecar } from './sidecar.ts';
 import { reportUnsupported } from './unsupported.ts';
@@ -36,10 +38,19 @@ export interface ResolveInput extends MeshInput {
   readonly previous?: MeshSnapshot | undefined;
   /** Key sets of token issuers by the URI they were fetched from. */
   readonly keySets?: ReadonlyMap<string, FetchedKeySet> | undefined;
+  /** What of Gateway API is on; default: Istio's defaults. */
+  readonly gatewayApi?: GatewayApiFeatures | undefined;
+}
+
+/** The mesh, what is wrong with its objects, and the status that objects of Gateway API and Ingresses should have. */
+export interface Resolved {
+  readonly snapshot: MeshSnapshot;
+  readonly issues: readonly Issue[];
+  readonly statuses: readonly StatusUpdate[];
 }
 
 /** Objects → model. Never throws for what a user wrote: an object that is wrong becomes issues and is left out, everything else goes on. */
-export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot; readonly issues: readonly Issue[] } {
+export function resolve(input: ResolveInput): Resolved {
   const issues: Issue[] = [];
   const mesh = resolveMeshConfig(input, issues);
   const context: ResolveContext = { mesh, configDomainSuffix: input.configDomainSuffix ?? mesh.domainSuffix, issues };
@@ -55,24 +66,29 @@ export function resolve(input: ResolveInput): { readonly snapshot: MeshSnapshot;
   const entries = each('networking.istio.io/WorkloadEntry', (entry) => resolveWorkloadEntry(context, entry));
   const workloads = new Map([...entries, ...pods].map((workload) => [workload.address, workload]));
   const { services, endpoints } = resolveServices(context, each, kind, [...pods, ...entries], workloads);
+  const converted = convertDialects({ input, mesh, kind, services, endpoints, features: input.gatewayApi ?? DEFAULT_FEATURES, issues });
+  const made = <T>(objects: readonly KubeObject[], read: (object: KubeObject) => T | undefined): T[] => objects.flatMap((object) => guarded(issues, object, read) ?? []);
   const snapshot: MeshSnapshot = {
     kind: 'mesh-snapshot', mesh,
     namespaces: new Map(kind('/Namespace').map((object) => [object.metadata.name, { name: object.metadata.name, labels: object.metadata.labels ?? {} }])),
     services, servicesByHostname: groupByHostname(services), endpoints, workloads,
     virtualServices: oldestFirst([
       ...mergeDelegates(keeping<ReadVirtualService>('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object), input.previous?.virtualServices), issues),
-      ...each('gateway.networking.k8s.io/HTTPRoute', (object) => resolveMeshHttpRoute(context, object)).flat(),
+      ...converted.virtualServices.flatMap((route) => guarded(issues, route.object, (object) => resolveVirtualService(context, object, generatedRoute(route))) ?? []),
     ]),
-    destinationRules: oldestFirst(keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules)),
-    gateways: oldestFirst(keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways)),
+    destinationRules: oldestFirst([...keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules), ...made(converted.destinationRules, (object) => resolveDestinationRule(context, object))]),
+    gateways: oldestFirst([...keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways), ...made(converted.gateways, (object) => resolveGateway(context, object, true))]),
     peerAuthentications: oldestFirst(keeping('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object), input.previous?.peerAuthentications)),
     requestAuthentications: oldestFirst(keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications)),
     authorizationPolicies: oldestFirst(resolvePolicies(context, kind('security.istio.io/AuthorizationPolicy'), input.previous?.authorizationPolicies)),
     sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
-    secrets: new Map(each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret])),
+    secrets: new Map([
+      ...each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret] as const),
+      ...each('/ConfigMap', resolveAuthority).map((authority) => [`configmap://${authority.namespace}/${authority.name}`, authority] as const),
+    ]),
   };
   issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind, snapshot));
-  return { snapshot, issues };
+  return { snapshot, issues, statuses: converted.statuses };
 }
 
 /** A policy that cannot be read keeps its last good version; without one it denies. */

@@ -17,3 +17,10 @@ export function resolveSecret(object: KubeObject): CredentialSecret | undefined 
   if (!certificate && !ca) return undefined;
   return { name: object.metadata.name, namespace: namespaceOf(object), certificate, privateKey, ca };
 }
+
+/** The CA bundle of a ConfigMap (`ca.crt` or `cacert`), for what refers to one; undefined when it has none. */
+export function resolveAuthority(object: KubeObject): CredentialSecret | undefined {
+  const data = new Cursor((object as { readonly data?: unknown }).data, 'data', () => {});
+  const ca = data.at('ca.crt').string() || data.at('cacert').string();
+  return ca.includes('-----BEGIN ') ? { name: object.metadata.name, namespace: namespaceOf(object), certificate: '', privateKey: '', ca } : undefined;
+}

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { HeaderValueOption_HeaderAppendAction, HeaderValueOptionSchema, type HeaderValueOption } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
 import {
-  RedirectAction_RedirectResponseCode, RedirectActionSchema, RouteAction_HashPolicySchema, RouteActionSchema, RouteSchema, WeightedCluster_ClusterWeightSchema,
+  RedirectAction_RedirectResponseCode, RedirectActionSchema, RouteAction_ClusterNotFoundResponseCode, RouteAction_HashPolicySchema, RouteActionSchema, RouteSchema, WeightedCluster_ClusterWeightSchema,
   type RedirectAction, type Route, type RouteAction, type RouteAction_HashPolicy,
 } from '../xds/gen/envoy/config/route/v3/route_components_pb.ts';
 import { policyForPort } from '../model/destination-rule.ts';
@@ -111,6 +111,7 @@ function forwardAction(view: ProxyView, http: HttpRoute, match: HttpMatch | unde
       cluster: destinationCluster(view, mirror.destination, scope.port), runtimeFraction: { defaultValue: fractionalPercent(mirror.percent) }, traceSampled: false,
     })),
     hashPolicy: hash ? [hash] : [],
+    ...(http.missingDestinationStatus === 500 && { clusterNotFoundResponseCode: RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR }),
   });
   const retries = retryPolicy(http.retries, view.snapshot.mesh.defaultRetries, hash !== undefined);
   if (retries) action.retryPolicy = retries;
@@ -173,8 +174,12 @@ function redirectAction(redirect: Redirect, port: number): RedirectAction {
   return action;
 }
 
+/** Istio's cluster for a backend that may not be used: it does not exist. */
+const UNKNOWN_SERVICE = 'UnknownService';
+
 /** The cluster a destination means: its port, else the service's only one, else the port the caller used. An alias leads to what it stands for. */
 export function destinationCluster(view: ProxyView, destination: Destination, listenerPort: number): string {
+  if (destination.host === '') return UNKNOWN_SERVICE;
   const named = view.byHostname.get(destination.host);
   const service = named?.aliasOf ? view.byHostname.get(named.aliasOf) ?? named : named;
   const port = destination.port || (service?.ports.length === 1 ? service.ports[0]!.number : listenerPort);

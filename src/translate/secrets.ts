@@ -5,27 +5,43 @@ import { SecretSchema, type Secret } from '../xds/gen/envoy/extensions/transport
 import type { ProxyView } from '../model/view.ts';
 
 const CA_SUFFIX = '-cacert';
+const CONFIG_MAP = 'configmap://';
 
 /**
- * The credentials a proxy asks for by name (`kubernetes://<secret>`, `kubernetes://<secret>-cacert`, `kubernetes-gateway://<ns>/<secret>`). Only secrets of the
- * proxy's own namespace are handed out; a name that cannot be served is left out, so that the proxy keeps what it had.
+ * The credentials a proxy asks for by name (`kubernetes://<secret>`, `kubernetes://<secret>-cacert`, `kubernetes-gateway://<ns>/<secret>`,
+ * `configmap://<ns>/<name>-cacert`). Only secrets of the proxy's own namespace are handed out, and those that a Gateway was granted; a name that cannot be
+ * served is left out, so that the proxy keeps what it had.
  */
 export function translateSecrets(view: ProxyView, names: Iterable<string>): Secret[] {
   return [...names].flatMap((name) => buildSecret(view, name) ?? []);
 }
 
+function authority(resource: string, ca: string | undefined): Secret | undefined {
+  if (!ca) return undefined;
+  const trustedCa = create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(ca) } });
+  return create(SecretSchema, { name: resource, type: { case: 'validationContext', value: { trustedCa } } });
+}
+
+/** A listener of Gateway API may name a secret of another namespace when a ReferenceGrant allows it; only then it was converted. */
+function isGranted(view: ProxyView, resource: string): boolean {
+  const name = resource.endsWith(CA_SUFFIX) ? resource.slice(0, -CA_SUFFIX.length) : resource;
+  const names = view.gateways.filter(({ generated }) => generated).flatMap(({ servers }) => servers.flatMap(({ tls }) => [...(tls?.credentialNames ?? []), tls?.caCertCredentialName]));
+  return names.includes(name) || names.includes(resource);
+}
+
 function buildSecret(view: ProxyView, resource: string): Secret | undefined {
   const match = /^kubernetes(-gateway)?:\/\/(.+)$/.exec(resource);
+  if (resource.startsWith(CONFIG_MAP) && resource.endsWith(CA_SUFFIX)) return authority(resource, view.snapshot.secrets.get(resource.slice(0, -CA_SUFFIX.length))?.ca);
   if (!match) return undefined;
   const [namespace, name] = match[2]!.includes('/') ? (match[2]!.split('/', 2) as [string, string]) : [view.proxy.namespace, match[2]!];
-  if (namespace !== view.proxy.namespace) return undefined;
+  if (namespace !== view.proxy.namespace && !isGranted(view, resource)) return undefined;
   const find = (wanted: string) => view.snapshot.secrets.get(`${namespace}/${wanted}`);
   const text = (value: string) => create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(value) } });
   if (name.endsWith(CA_SUFFIX)) {
     const plain = name.slice(0, -CA_SUFFIX.length);
     // A secret of its own for the CA comes before the CA inside the server's secret.
     const ca = find(name)?.ca || find(name)?.certificate || find(plain)?.ca;
-    return ca ? create(SecretSchema, { name: resource, type: { case: 'validationContext', value: { trustedCa: text(ca) } } }) : undefined;
+    return authority(resource, ca);
   }
   const secret = find(name);
   if (!secret?.certificate || !secret.privateKey) return undefined;

@@ -73,6 +73,14 @@ export function mutualUpstreamTls(options: { readonly sni: string; readonly sans
   return create(TransportSocketSchema, { name: 'envoy.transport_sockets.tls', configType: { case: 'typedConfig', value: pack(UpstreamTlsContextSchema, { commonTlsContext: common, sni: options.sni }) } });
 }
 
+/** Credential name that means the workload's own certificate. */
+const WORKLOAD_CREDENTIAL = 'builtin://';
+
+/** The SDS name of a credential: a secret's name, or a resource name as Gateway API's references give it. */
+function resourceNameOf(credential: string): string {
+  return credential.includes('://') ? credential : `kubernetes://${credential}`;
+}
+
 /** TLS as a DestinationRule asks for (SIMPLE, MUTUAL). Undefined for DISABLE. ISTIO_MUTUAL is {@link mutualUpstreamTls}. */
 export function upstreamTls(tls: ClientTls, protocol: UpstreamProtocol): TransportSocket | undefined {
   if (tls.mode === 'DISABLE') return undefined;
@@ -82,7 +90,7 @@ export function upstreamTls(tls: ClientTls, protocol: UpstreamProtocol): Transpo
     alpnProtocols: protocol === 'http2' ? ['h2'] : [],
   });
   if (tls.credentialName) {
-    const name = `kubernetes://${tls.credentialName}`;
+    const name = resourceNameOf(tls.credentialName);
     if (tls.mode === 'MUTUAL') common.tlsCertificateSdsSecretConfigs = [sdsSecret(name, 'control-plane')];
     if (!tls.insecureSkipVerify) common.validationContextType = combined(sdsSecret(`${name}-cacert`, 'control-plane'), context);
   } else {
@@ -132,8 +140,8 @@ export function serverTls(mesh: MeshSettings, tls: ServerTls, protocol: 'http' |
     alpnProtocols: protocol === 'http' ? ['h2', 'http/1.1'] : [],
   });
   if (tls.credentialNames.length > 0) {
-    common.tlsCertificateSdsSecretConfigs = tls.credentialNames.map((name) => sdsSecret(`kubernetes://${name}`, 'control-plane'));
-    if (mutual) common.validationContextType = combined(sdsSecret(`kubernetes://${tls.credentialNames[0]}-cacert`, 'control-plane'), context);
+    common.tlsCertificateSdsSecretConfigs = tls.credentialNames.map((name) => (name === WORKLOAD_CREDENTIAL ? sdsSecret(WORKLOAD_SECRET) : sdsSecret(resourceNameOf(name), 'control-plane')));
+    if (mutual) common.validationContextType = combined(sdsSecret(`${resourceNameOf(tls.caCertCredentialName ?? tls.credentialNames[0]!)}-cacert`, 'control-plane'), context);
   } else {
     common.tlsCertificateSdsSecretConfigs = [fileSecret(`file-cert:${tls.serverCertificate}~${tls.privateKey}`)];
     if (mutual) common.validationContextType = combined(fileSecret(`file-root:${tls.caCertificates}`), context);

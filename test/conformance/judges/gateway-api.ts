@@ -40,7 +40,7 @@ export const judge: Judge = {
     const data = caseJson as GatewayApiCase;
     const converted = convert(caseDir, data, corpusDir);
     const configs = [...converted.gateways, ...converted.virtualServices.map(({ object }) => object), ...converted.destinationRules];
-    return allOf([judgeConfigs(configs, readYaml<KubeObject>(join(caseDir, data.expectedConfig))), judgeStatuses(converted, readYaml<StatusObject>(join(caseDir, data.expectedStatus)))]);
+    return allOf([sameConfigs(configs, readYaml<KubeObject>(join(caseDir, data.expectedConfig))), judgeStatuses(converted, readYaml<StatusObject>(join(caseDir, data.expectedStatus)))]);
   },
 };
 
@@ -73,7 +73,7 @@ function directoryOf(services: readonly EnvironmentService[]): ServiceDirectory 
 }
 
 /** The specs as a set; a Gateway's PASSTHROUGH is protobuf's default. */
-function judgeConfigs(actual: readonly KubeObject[], expected: readonly KubeObject[]): Verdict {
+export function sameConfigs(actual: readonly KubeObject[], expected: readonly KubeObject[]): Verdict {
   const textOf = (object: KubeObject) => `${object.kind} ${JSON.stringify(comparable((object as KubeObject & { readonly spec: unknown }).spec))}`;
   const [own, wanted] = [actual.map(textOf).sort(), expected.map(textOf).sort()];
   const missing = wanted.filter((text) => !own.includes(text));

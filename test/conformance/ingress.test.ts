@@ -1,0 +1,4 @@
+import { describeCorpus } from './describe-corpus.ts';
+import { judge } from './judges/ingress.ts';
+
+describeCorpus(judge);
