@@ -8,6 +8,8 @@ export interface NodeInput {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string };
   readonly extensions?: readonly string[];
+  /** Full names of the messages that configure its extensions. */
+  readonly extensionTypes?: readonly string[];
   readonly userAgentName?: string;
 }
 
@@ -30,6 +32,8 @@ export interface ProxyNode {
   readonly locality: Locality;
   /** The proxy knows istio.alpn, istio.stats and the metadata exchange: ours, Istio's build of Envoy, or one that does not say. */
   readonly istioFilters: boolean;
+  /** Full names of the messages its extensions take; empty = it does not say. */
+  readonly extensionTypes: readonly string[];
   readonly dnsCapture: boolean;
   readonly dnsAutoAllocate: boolean;
   readonly headers: ProxyHeaders;
@@ -59,6 +63,7 @@ export function parseProxyNode(node: NodeInput): ProxyNode | undefined {
     clusterId: text('CLUSTER_ID') || 'Kubernetes', network: text('NETWORK'),
     locality: { ...NO_LOCALITY, ...(node.locality?.region && { region: node.locality.region }), ...(node.locality?.zone && { zone: node.locality.zone }), ...(node.locality?.subZone && { subZone: node.locality.subZone }) },
     istioFilters: node.userAgentName === 'meltemi' || extensions.length === 0 || extensions.includes('istio.alpn'),
+    extensionTypes: node.extensionTypes ?? [],
     dnsCapture: isTrue(metadata['DNS_CAPTURE']), dnsAutoAllocate: isTrue(metadata['DNS_AUTO_ALLOCATE']),
     headers: readProxyHeaders(metadata['PROXY_CONFIG']),
     metadata,

@@ -1,6 +1,7 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts';
 import type { DestinationRule } from './destination-rule.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { EnvoyFilter } from './envoy-filter.ts';
 import type { Gateway } from './gateway.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { PeerAuthentication } from './peer-authentication.ts';
@@ -39,6 +40,7 @@ export interface MeshSnapshot {
   readonly requestAuthentications: readonly RequestAuthentication[];
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly sidecars: readonly Sidecar[];
+  readonly envoyFilters: readonly EnvoyFilter[];
   /** `namespace/name` → TLS secret. */
   readonly secrets: ReadonlyMap<string, CredentialSecret>;
 }

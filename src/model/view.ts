@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts';
+import { envoyFiltersFor, type EnvoyFilter } from './envoy-filter.ts';
 import { type DestinationRule, type Subset, type TrafficPolicy } from './destination-rule.ts';
 import type { Gateway } from './gateway.ts';
 import { contentHash } from './hash.ts';
@@ -33,6 +34,8 @@ export interface ProxyView {
   readonly byHostname: ReadonlyMap<string, Service>;
   readonly inbound: readonly ServiceTarget[];
   readonly mtls: EffectiveMtls;
+  /** Patches for this proxy, in the order in which they are applied. */
+  readonly envoyFilters: readonly EnvoyFilter[];
   /** Policies that hold for this proxy's workload, oldest first. */
   readonly authorizationPolicies: readonly AuthorizationPolicy[];
   readonly requestAuthentications: readonly RequestAuthentication[];
@@ -71,6 +74,7 @@ export function viewOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyView {
     authorizationPolicies: snapshot.authorizationPolicies.filter((policy) => policyApplies(policy, subject, root)),
     requestAuthentications: snapshot.requestAuthentications.filter((policy) => policyApplies(policy, subject, root)),
     mtls: effectiveMtls(snapshot.peerAuthentications, snapshot.mesh.rootNamespace, proxy.namespace, labels),
+    envoyFilters: envoyFiltersFor(snapshot.envoyFilters, proxy, labels, root),
     outboundPolicy: sidecar?.outboundPolicy ?? snapshot.mesh.outboundPolicy,
   };
 }
@@ -254,6 +258,7 @@ export function dependenciesOf(view: ProxyView): ReadonlySet<string> {
   for (const rule of view.virtualServices) names.add(rule.origin);
   for (const gateway of view.gateways) names.add(gateway.origin);
   for (const policy of [...view.authorizationPolicies, ...view.requestAuthentications]) names.add(policy.origin);
+  for (const filter of view.envoyFilters) names.add(filter.origin);
   if (view.sidecar) names.add(view.sidecar.origin);
   return names;
 }
@@ -276,6 +281,8 @@ function computeKey(view: ProxyView): string {
     proxy.istioFilters, proxy.dnsCapture, proxy.dnsAutoAllocate, proxy.locality, proxy.network, proxy.clusterId,
     view.inbound.map((target) => [target.service.digest, target.port.number, target.targetPort]),
     // Ingress of a Sidecar names (and may send to) the pod's own address.
+    // Patches may ask for anything in the metadata, and for what the proxy is built with.
+    view.envoyFilters.map((filter) => filter.digest), view.envoyFilters.length > 0 ? [proxy.metadata, proxy.extensionTypes] : [],
     view.authorizationPolicies.map((policy) => policy.digest), view.requestAuthentications.map((policy) => policy.digest),
     view.mtls.digests, view.sidecar?.digest, view.sidecar && view.sidecar.ingress.length > 0 ? proxy.ipAddresses : [], view.virtualServices.map((rule) => rule.digest), view.gateways.map((gateway) => gateway.digest),
   ];

@@ -101,6 +101,6 @@ describe('delegates', () => {
 
 describe('what is not supported', () => {
   it.each([
-    [object('EnvoyFilter', {}, 'x', 'networking.istio.io/v1alpha3'), 'EnvoyFilter is not supported yet: its patches are not applied.'],
+    [object('WasmPlugin', {}, 'x', 'extensions.istio.io/v1alpha1'), 'WasmPlugin is not supported yet: its filter does not run.'],
   ])('is said by name', (written, message) => expect(resolve({ objects: [written] }).issues.filter((issue) => issue.code === 'MLT0005').map((issue) => issue.message)).toEqual([message]));
 });

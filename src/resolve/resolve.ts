@@ -16,6 +16,7 @@ import { discovered } from './discovery-selectors.ts';
 import { DEFAULT_FEATURES, type GatewayApiFeatures } from './gateway-api/features.ts';
 import { convertDialects, generatedRoute } from './dialects.ts';
 import type { StatusUpdate } from './gateway-api/convert.ts';
+import { resolveEnvoyFilter } from './envoy-filter.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
@@ -82,6 +83,7 @@ export function resolve(input: ResolveInput): Resolved {
     requestAuthentications: oldestFirst(keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications)),
     authorizationPolicies: oldestFirst(resolvePolicies(context, kind('security.istio.io/AuthorizationPolicy'), input.previous?.authorizationPolicies)),
     sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
+    envoyFilters: oldestFirst(keeping('networking.istio.io/EnvoyFilter', (object) => resolveEnvoyFilter(context, object), input.previous?.envoyFilters)),
     secrets: new Map([
       ...each('/Secret', resolveSecret).map((secret) => [`${secret.namespace}/${secret.name}`, secret] as const),
       ...each('/ConfigMap', resolveAuthority).map((authority) => [`configmap://${authority.namespace}/${authority.name}`, authority] as const),

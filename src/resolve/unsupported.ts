@@ -5,7 +5,6 @@ import { referenceOf } from './context.ts';
 
 /** Kinds that are accepted and stored but change nothing yet, with what a user would expect of them. */
 const KINDS: ReadonlyMap<string, string> = new Map([
-  ['networking.istio.io/EnvoyFilter', 'its patches are not applied'],
   ['telemetry.istio.io/Telemetry', 'logs, metrics and traces stay as the mesh config says'],
   ['extensions.istio.io/WasmPlugin', 'its filter does not run'],
 ]);

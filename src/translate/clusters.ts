@@ -7,6 +7,7 @@ import type { Service, ServicePort } from '../model/service.ts';
 import { destinationRuleFor, type ProxyView, type ServiceTarget } from '../model/view.ts';
 import { applyPolicy, circuitBreakers, httpProtocolOptions, MAX } from './cluster-policy.ts';
 import { loadAssignment } from './endpoints.ts';
+import { patchClusters } from './envoy-filter/clusters.ts';
 import { metadataExchangeUpstreamFilter } from './filters/metadata-exchange.ts';
 import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, inboundClusterName, outboundClusterName, PASSTHROUGH_CLUSTER, sniOf } from './names.ts';
 import { passesTlsByName } from './gateway-servers.ts';
@@ -18,6 +19,10 @@ type ClusterInit = Exclude<MessageInitShape<typeof ClusterSchema>, Cluster>;
 
 /** All clusters of one proxy: outbound, inbound, and the special ones. */
 export function translateClusters(view: ProxyView): Cluster[] {
+  return patchClusters(view, generatedClusters(view));
+}
+
+function generatedClusters(view: ProxyView): Cluster[] {
   const clusters = view.services.filter((service) => service.resolution !== 'alias').flatMap((service) =>
     service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => outboundClusters(view, service, port)));
   if (view.proxy.type === 'router') return [...clusters, ...(passesTlsByName(view) ? sniClusters(view) : []), blackHole(view)];

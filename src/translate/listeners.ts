@@ -2,13 +2,14 @@ import { fromBinary } from '@bufbuild/protobuf';
 import type { Listener } from '../xds/gen/envoy/config/listener/v3/listener_pb.ts';
 import { HttpConnectionManagerSchema } from '../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import type { ProxyView } from '../model/view.ts';
+import { patchListeners } from './envoy-filter/listeners.ts';
 import { gatewayListeners } from './gateway-listeners.ts';
 import { inboundListeners } from './inbound-listeners.ts';
 import { outboundListeners } from './outbound-listeners.ts';
 
 /** Every listener of one proxy: a sidecar's outbound ones, `virtualOutbound` and `virtualInbound`; a gateway's per port. */
 export function translateListeners(view: ProxyView): Listener[] {
-  return view.proxy.type === 'router' ? gatewayListeners(view) : [...outboundListeners(view), ...inboundListeners(view)];
+  return patchListeners(view, view.proxy.type === 'router' ? gatewayListeners(view) : [...outboundListeners(view), ...inboundListeners(view)]);
 }
 
 /** The route tables that listeners ask for, for config dumps and simulations; a proxy asks by itself. */

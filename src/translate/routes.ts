@@ -5,6 +5,7 @@ import { listenerProtocolOf } from '../model/protocol.ts';
 import { portByNumber, type Service } from '../model/service.ts';
 import type { ProxyView } from '../model/view.ts';
 import type { VirtualService } from '../model/virtual-service.ts';
+import { patchRoutes } from './envoy-filter/routes.ts';
 import { gatewayRoutes } from './gateway-routes.ts';
 import { defaultRoute, virtualServiceRoutes } from './http-route.ts';
 import { hostWithPort, HTTP_PROXY_ROUTES, outboundClusterName } from './names.ts';
@@ -12,7 +13,7 @@ import { catchAllVirtualHost, domainsOf, routeConfiguration, virtualHost } from 
 
 /** The route tables of these names; a name that means nothing gets an empty table (404), so that no listener waits for it. */
 export function translateRoutes(view: ProxyView, names: Iterable<string>): RouteConfiguration[] {
-  return [...names].map((name) => (view.proxy.type === 'router' ? gatewayRoutes(view, name) : sidecarRoutes(view, name)));
+  return [...names].map((name) => patchRoutes(view, view.proxy.type === 'router' ? gatewayRoutes(view, name) : sidecarRoutes(view, name)));
 }
 
 /** `9080` (shared by every HTTP service of the port), `<host>:<port>` (a sniffed service on its own address), or `http_proxy`. */

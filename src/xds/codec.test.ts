@@ -6,7 +6,8 @@ import { ClusterSchema, Cluster_DiscoveryType } from './gen/envoy/config/cluster
 import { ListenerSchema } from './gen/envoy/config/listener/v3/listener_pb.ts';
 import { HttpProtocolOptionsSchema } from './gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { RawBufferSchema } from './gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
-import { resourceToJson, typeRegistry } from './registry.ts';
+import { resourceToJson } from './registry.ts';
+import { typeRegistry } from './type-registry.ts';
 
 const cluster = (name: string) =>
   create(ClusterSchema, {

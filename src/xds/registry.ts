@@ -1,17 +1,14 @@
 /**
- * Every generated type by name, and protobuf JSON with `@type` expanded: what config dumps, EnvoyFilter patches and tools need. It loads all
+ * Protobuf JSON with `@type` expanded: what config dumps, EnvoyFilter patches and tools need. It loads all
  * generated code (several megabytes of memory), so a sidecar imports it only when somebody asks: `await import('…/xds/registry.ts')`.
  */
-import { createRegistry, fromJson, toJson, type DescMessage, type JsonValue, type Message, type MessageShape, type Registry } from '@bufbuild/protobuf';
-import { anyUnpack, AnySchema, file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers, type Any } from '@bufbuild/protobuf/wkt';
-import { GENERATED_FILES } from './gen/files.ts';
+import { fromJson, toJson, type DescMessage, type JsonValue, type Message, type MessageShape } from '@bufbuild/protobuf';
+import { anyUnpack, AnySchema, type Any } from '@bufbuild/protobuf/wkt';
 import { decodeResource } from './codec.ts';
 import type { EncodedResource } from './ads.ts';
+import { typeRegistry } from './type-registry.ts';
 
-const WELL_KNOWN = [file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers];
-
-/** All message types that can stand in an Any. */
-export const typeRegistry: Registry = createRegistry(...WELL_KNOWN, ...GENERATED_FILES);
+export { typeRegistry };
 
 /** The message inside an Any of any known type; undefined for unknown types. Throws when the bytes are broken. */
 export function unpackAnyOfAnyType(any: Any): Message | undefined {

@@ -22,6 +22,8 @@ export interface NodeInfo {
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
   /** Names of the extensions the proxy is built with; empty when it does not say. */
   readonly extensions: readonly string[];
+  /** Full names of the messages that configure them, as far as the proxy says. */
+  readonly extensionTypes?: readonly string[];
   readonly userAgentName: string;
   readonly userAgentVersion: string;
 }
@@ -61,6 +63,7 @@ export function nodeInfoOf(node: Node): NodeInfo {
     metadata: node.metadata ?? {},
     locality: localityOf(node.locality),
     extensions: node.extensions.map((extension) => extension.name),
+    extensionTypes: [...new Set(node.extensions.flatMap((extension) => extension.typeUrls))],
     userAgentName: node.userAgentName,
     userAgentVersion: version.case === 'userAgentVersion' ? version.value : '',
   };
@@ -136,7 +139,7 @@ function nodeMessage(node: NodeInfo): Node {
     locality: { ...node.locality },
     userAgentName: node.userAgentName,
     userAgentVersionType: { case: 'userAgentVersion', value: node.userAgentVersion },
-    extensions: node.extensions.map((name) => ({ name })),
+    extensions: [...node.extensions.map((name) => ({ name })), ...(node.extensionTypes ? [{ name: 'meltemi.filters', typeUrls: [...node.extensionTypes] }] : [])],
   });
 }
 

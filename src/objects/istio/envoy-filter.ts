@@ -61,6 +61,9 @@ export type EnvoyConfigObjectPatch = Infer<typeof configPatch>;
 const spec = obj({
   workloadSelector: networkingSelector,
   targetRefs: list(targetReference, {}, { maxItems: 16 }),
+  /** The form of Istio 1.2: read, with a warning that shows the modern form. */
+  workloadLabels: map(str()),
+  filters: list(anyObject()),
   configPatches: list(configPatch),
   /** Lower first; default 0. */
   priority: int(),

@@ -99,8 +99,6 @@ const REMOVED_FIELDS: ReadonlyMap<string, string> = new Map([
   ['appendRequestHeaders', 'use headers.request.add'],
   ['appendResponseHeaders', 'use headers.response.add'],
   ['removeResponseHeaders', 'use headers.response.remove'],
-  ['workloadLabels', 'use workloadSelector.labels'],
-  ['filters', 'use configPatches with applyTo: HTTP_FILTER or NETWORK_FILTER'],
 ]);
 
 /** Types and names of fields. */

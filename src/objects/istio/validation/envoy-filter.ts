@@ -22,6 +22,8 @@ const CLASS_NAMES = { listener: 'listener class objects cannot have non listener
 export function checkEnvoyFilter(findings: Findings, filter: EnvoyFilter): void {
   const { workloadSelector, targetRefs, configPatches } = filter.spec;
   findings.warn('', 'EnvoyFilter exposes internal implementation details that may change at any time', 'prefer other APIs if possible, and exercise extreme caution, especially around upgrades');
+  if (filter.spec.workloadLabels) findings.warn('spec.workloadLabels', 'workloadLabels is the form of Istio 1.2', 'use workloadSelector.labels');
+  if (filter.spec.filters?.length) findings.warn('spec.filters', 'filters is the form of Istio 1.2; it is read as patches of HTTP_FILTER', 'use configPatches with applyTo: HTTP_FILTER');
   if (workloadSelector && targetRefs?.length) findings.error('spec', 'only one of targetRefs or workloadSelector can be set');
   checkNetworkingSelector(findings, 'spec.workloadSelector', workloadSelector);
   if (workloadSelector && Object.keys(workloadSelector.labels ?? {}).length === 0) findings.warn('spec.workloadSelector', 'Envoy filter: workload selector specified without labels, will be applied to all services in namespace');
