@@ -133,12 +133,12 @@ export class OutlierDetector {
     }
     const monitor = this.monitor(host);
     if (status >= 502 && status <= 504) {
-      if (++monitor.consecutiveGateway === this.config.consecutiveGateway) {
+      if (reached(++monitor.consecutiveGateway, this.config.consecutiveGateway)) {
         this.failed(host, 'consecutive_gateway_failure', this.config.enforcingGateway);
         monitor.consecutiveGateway = 0;
       }
     } else monitor.consecutiveGateway = 0;
-    if (++monitor.consecutive5xx === this.config.consecutive5xx) {
+    if (reached(++monitor.consecutive5xx, this.config.consecutive5xx)) {
       this.failed(host, 'consecutive_5xx', this.config.enforcing5xx);
       monitor.consecutive5xx = 0;
     }
@@ -146,7 +146,7 @@ export class OutlierDetector {
 
   private localOrigin(host: ClusterHost): void {
     const monitor = this.monitor(host);
-    if (++monitor.consecutiveLocalOrigin !== this.config.consecutiveLocalOrigin) return;
+    if (!reached(++monitor.consecutiveLocalOrigin, this.config.consecutiveLocalOrigin)) return;
     this.failed(host, 'consecutive_local_origin_failure', this.config.enforcingLocalOrigin);
     monitor.consecutiveLocalOrigin = 0;
   }
@@ -216,4 +216,9 @@ export class OutlierDetector {
     }
     if (changed) this.context.onHealthChange();
   }
+}
+
+/** 0 is never reached. More than the threshold counts too: a new configuration may have lowered it below what was counted. */
+function reached(count: number, threshold: number): boolean {
+  return threshold > 0 && count >= threshold;
 }
