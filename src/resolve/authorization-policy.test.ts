@@ -31,6 +31,8 @@ describe('authorization policies', () => {
   });
 });
 
+const INLINE = '{"keys":[{"kty":"oct","k":"YWJj"}]}';
+
 describe('key sets', () => {
   const jwt = (rule: Record<string, unknown>): KubeObject =>
     ({ apiVersion: 'security.istio.io/v1', kind: 'RequestAuthentication', metadata: { name: 'r', namespace: 'foo' }, spec: { jwtRules: [{ issuer: 'i', ...rule }] } }) as KubeObject;
@@ -39,12 +41,17 @@ describe('key sets', () => {
     const { snapshot, issues } = resolve({ objects: [jwt(rule)], ...(fetched && { keySets: new Map([[uri, { ...fetched, fetchedAt: '2026-01-01T00:00:00Z' }]]) }) });
     return [snapshot.requestAuthentications[0]!.rules[0]!.jwks, issues.find((issue) => issue.code === 'MLT0012')?.message] as const;
   };
-  it('written in the policy win', () => expect(read({ jwks: '{}', jwksUri: uri }, { jwks: 'x', problem: undefined })).toEqual(['{}', undefined]));
+  it('written in the policy win', () => expect(read({ jwks: INLINE, jwksUri: uri }, { jwks: 'x', problem: undefined })).toEqual([INLINE, undefined]));
   it('come from the control plane', () => expect(read({ jwksUri: uri }, { jwks: 'x', problem: undefined })).toEqual(['x', undefined]));
   it('stay when they are stale, and the status says so', () => {
     const [jwks, message] = read({ jwksUri: uri }, { jwks: 'x', problem: 'HTTP status 500' });
     expect(jwks).toBe('x');
     expect(message).toBe('The key set is stale: it was last fetched at 2026-01-01T00:00:00Z and stays in use (HTTP status 500).');
+  });
+  it.each(['{}', 'x', '{"keys":[]}', '{"keys":[{"kty":"RSA"}]}', '{"keys":[{"kty":"oct","alg":"RS256","k":"YWJj"}]}', '{"keys":[{"kty":"EC","crv":"P-256","alg":"ES384","x":"YQ","y":"YQ"}]}'])('without a usable key are said: %s', (jwks) => {
+    const [used, message] = read({ jwks });
+    expect(used).toBe('');
+    expect(message).toContain('no key that can be used');
   });
   it('are never made up', () => {
     const [jwks, message] = read({ jwksUri: uri }, { jwks: '', problem: 'connect ECONNREFUSED' });

@@ -3,6 +3,7 @@ import type { JwtRule, RequestAuthentication } from '../model/request-authentica
 import type { KubeObject } from '../objects/meta.ts';
 import { createdMsOf, namespaceOf, originOf, readSpec, warn, type ResolveContext } from './context.ts';
 import type { Cursor } from './cursor.ts';
+import { hasKeys } from './key-set.ts';
 import { readTargeting } from './policy-target.ts';
 
 /** A key set the control plane fetched, or tried to. */
@@ -41,7 +42,11 @@ function readRule(context: ResolveContext, object: KubeObject, rule: Cursor, key
 
 function keysOf(context: ResolveContext, object: KubeObject, rule: Cursor, keySets: ReadonlyMap<string, FetchedKeySet>): string {
   const inline = rule.at('jwks').string();
-  if (inline !== '') return inline;
+  if (inline !== '') {
+    if (hasKeys(inline)) return inline;
+    warn(context, object, 'MLT0012', rule.at('jwks').path, 'The key set holds no key that can be used: no token of this issuer is accepted.', '{"keys": [{"kty": "RSA", "n": "…", "e": "AQAB"}]}');
+    return '';
+  }
   const uri = rule.at('jwksUri').string();
   const fetched = keySets.get(uri);
   const path = rule.at('jwksUri').path;

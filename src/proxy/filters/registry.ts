@@ -1,5 +1,6 @@
 import { corsFilter } from './envoy.filters.http.cors/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
+import { jwtAuthnFilter } from './envoy.filters.http.jwt_authn/filter.ts';
 import { rbacFilter } from './envoy.filters.http.rbac/filter.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
 import { alpnFilter } from './istio.alpn/filter.ts';
@@ -13,6 +14,7 @@ function elsewhere(name: string, typeUrl: string): HttpFilterFactory {
 /** Every HTTP filter we obey, by the type URL of its config. */
 const FACTORIES: readonly HttpFilterFactory[] = [
   peerMetadataFilter,
+  jwtAuthnFilter,
   rbacFilter,
   alpnFilter,
   faultFilter,

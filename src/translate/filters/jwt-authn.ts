@@ -1,13 +1,15 @@
 import { create } from '@bufbuild/protobuf';
+import { DataSourceSchema } from '../../xds/gen/envoy/config/core/v3/base_pb.ts';
 import {
-  JwtAuthenticationSchema, JwtProviderSchema, JwtRequirementSchema, type JwtProvider, type JwtRequirement,
+  JwtAuthenticationSchema, JwtProviderSchema, JwtRequirementSchema, RemoteJwksSchema, type JwtProvider, type JwtRequirement,
 } from '../../xds/gen/envoy/extensions/filters/http/jwt_authn/v3/config_pb.ts';
 import { HttpFilterSchema, type HttpFilter } from '../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import type { JwtRule, RequestAuthentication } from '../../model/request-authentication.ts';
-import { pack } from '../proto.ts';
+import { BLACK_HOLE_CLUSTER } from '../names.ts';
+import { duration, pack } from '../proto.ts';
 
-/** A set without keys accepts no token. Istio sends a made-up key here instead. */
-const NO_KEYS = '{"keys":[]}';
+/** How long a proxy waits before it tries again to fetch keys that cannot be fetched. */
+const RETRY_MS = 3_600_000;
 /** Claims that are always lists written with spaces (RFC 8693 and common use). */
 const SPACE_DELIMITED = ['scope', 'permission'];
 
@@ -31,12 +33,27 @@ export function jwtAuthnHttpFilters(policies: readonly RequestAuthentication[]):
 
 function providerOf(rule: JwtRule): JwtProvider {
   return create(JwtProviderSchema, {
-    issuer: rule.issuer, audiences: [...rule.audiences], jwksSourceSpecifier: { case: 'localJwks', value: { specifier: { case: 'inlineString', value: rule.jwks || NO_KEYS } } },
+    issuer: rule.issuer, audiences: [...rule.audiences], jwksSourceSpecifier: keysOf(rule),
     forward: rule.forwardOriginalToken, payloadInMetadata: 'payload', forwardPayloadHeader: rule.outputPayloadToHeader,
     fromHeaders: rule.fromHeaders.map(({ name, prefix }) => ({ name, valuePrefix: prefix })), fromParams: [...rule.fromParams], fromCookies: [...rule.fromCookies],
     claimToHeaders: rule.outputClaimToHeaders.map(({ header, claim }) => ({ headerName: header, claimName: claim })),
     normalizePayloadInMetadata: { spaceDelimitedClaims: [...new Set([...SPACE_DELIMITED, ...rule.spaceDelimitedClaims])] },
   });
+}
+
+/**
+ * Keys as text; without any, a fetch that goes nowhere: tokens are refused with "Jwks remote fetch is failed", which is the truth. Envoy refuses a whole
+ * listener for a key set without keys, and Istio's way out, a made-up key, hides what is wrong.
+ */
+function keysOf(rule: JwtRule): JwtProvider['jwksSourceSpecifier'] {
+  if (rule.jwks !== '') return { case: 'localJwks', value: create(DataSourceSchema, { specifier: { case: 'inlineString', value: rule.jwks } }) };
+  return {
+    case: 'remoteJwks',
+    value: create(RemoteJwksSchema, {
+      httpUri: { uri: 'http://no-keys.invalid/', httpUpstreamType: { case: 'cluster', value: BLACK_HOLE_CLUSTER }, timeout: duration(1000) },
+      asyncFetch: { fastListener: true, failedRefetchDuration: duration(RETRY_MS) },
+    }),
+  };
 }
 
 const provider = (providerName: string): JwtRequirement => create(JwtRequirementSchema, { requiresType: { case: 'providerName', value: providerName } });
