@@ -44,8 +44,10 @@ export interface ClusterMatch {
   readonly portNumber: number;
 }
 
-/** One change of generated configuration. Its identity (`===`) is the key of what is remembered about it. */
+/** One change of generated configuration; `origin` and `path` name it. */
 export interface EnvoyPatch {
+  /** Origin of the EnvoyFilter it is part of. */
+  readonly origin: string;
   /** `spec.configPatches[2]`. */
   readonly path: string;
   readonly applyTo: ApplyTo;

@@ -18,14 +18,14 @@ export function resolveEnvoyFilter(context: ResolveContext, object: KubeObject):
       selector: Object.keys(selector).length > 0 ? selector : undefined,
       targets: spec.at('targetRefs').items().map((target) => ({ group: target.at('group').string(), kind: target.at('kind').string(), name: target.at('name').string() })),
       priority: spec.at('priority').number() ?? 0,
-      patches: [...spec.at('configPatches').items().flatMap((patch) => readPatch(patch) ?? []), ...legacy],
+      patches: [...spec.at('configPatches').items().flatMap((patch) => readPatch(patch) ?? []), ...legacy].map((patch) => ({ ...patch, origin: originOf(object) })),
       createdMs: createdMsOf(object), origin: originOf(object),
     };
     return { ...body, digest: contentHash(body) };
   });
 }
 
-function readPatch(entry: Cursor): EnvoyPatch | undefined {
+function readPatch(entry: Cursor): Omit<EnvoyPatch, 'origin'> | undefined {
   const applyTo = entry.at('applyTo').oneOf(APPLY_TO);
   const patch = entry.at('patch');
   const operation = patch.at('operation').oneOf(OPERATIONS);

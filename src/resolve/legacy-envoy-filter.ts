@@ -22,7 +22,7 @@ const MODERN: Readonly<Record<string, { readonly name: string; readonly type: st
  * The form of Istio 1.0 to 1.2: `workloadLabels` and `filters`. Every filter becomes a patch of today, and its author is shown which.
  * @see features.md §1.6
  */
-export function readLegacyFilters(spec: Cursor, tell: Tell): readonly EnvoyPatch[] {
+export function readLegacyFilters(spec: Cursor, tell: Tell): readonly Omit<EnvoyPatch, 'origin'>[] {
   return spec.at('filters').items().flatMap((filter) => {
     const listener = filter.at('listenerMatch');
     // Printed examples put these beside the port by one level of indentation too many.

@@ -8,6 +8,7 @@ import type { AgentSettings } from '../../agent/settings.ts';
 import { Admin } from '../../proxy/admin/server.ts';
 import type { ProxyNode } from '../../proxy/config/runtime.ts';
 import { startProxy, type Proxy } from '../../proxy/start.ts';
+import { SUPPORTED_TYPES } from '../../proxy/supported-types.ts';
 import { TYPE_URL, type AdsClient } from '../../xds/ads.ts';
 import { createAdsClient } from '../../xds/client/ads-client.ts';
 import type { SecretSource, TlsSecret } from '../../xds/secret-source.ts';
@@ -49,7 +50,7 @@ export async function startOwnDataPlane(context: DataPlaneContext): Promise<Runn
 function openDiscovery({ settings, controlPlane, metrics, version }: DataPlaneContext): AdsClient {
   return createAdsClient({
     ...channelOptions(controlPlane), tokenPath: controlPlane.tokenPath,
-    node: { ...settings.identity, extensions: [], userAgentName: 'meltemi', userAgentVersion: version },
+    node: { ...settings.identity, extensions: [], extensionTypes: SUPPORTED_TYPES, userAgentName: 'meltemi', userAgentVersion: version },
     onEvent: (event) => {
       if (event.kind === 'accepted' || event.kind === 'refused') metrics.count('istio_agent_xds_proxy_responses');
       if (event.kind === 'disconnected') {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { JsonValue } from '@bufbuild/protobuf';
 import { messageOf } from '../../base/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe.ts';
+import { patchReport } from '../../translate/envoy-filter/report.ts';
 import { TYPE_URL, type EncodedResource } from '../../xds/ads.ts';
 import type { ConnectedClient } from '../../xds/server/connection.ts';
 import { shortTypeName } from '../../xds/wire.ts';
@@ -41,6 +42,7 @@ const ENDPOINTS: Readonly<Record<string, { readonly help: string; readonly read:
   endpointz: { help: 'Same as endpointShardz', read: (_, options) => mapOf(options.engine().snapshot.endpoints) },
   configz: { help: 'Istio objects in use', read: (_, options) => [...options.source().objects()].filter((object) => object.apiVersion.includes('istio.io/')) },
   push_status: { help: 'What is wrong with the objects of the last push', read: (_, options) => ({ version: options.engine().version, issues: options.engine().issues }) },
+  envoyfilterz: { help: 'What became of every EnvoyFilter patch, by proxy', read: (_, options) => envoyFilters(options) },
   mesh: { help: 'Mesh settings in use', read: (_, options) => options.engine().snapshot.mesh },
   adsz: { help: 'Connections with their watched resources; ?push=true pushes to all', read: adsz },
   list: { help: 'This list', read: () => Object.entries(ENDPOINTS).map(([name, { help }]) => ({ path: `/debug/${name}`, help })) },
@@ -117,6 +119,17 @@ function syncz(options: DebugOptions): unknown {
 function connections(options: DebugOptions): unknown {
   const clients = options.discovery.server.clients().map((client) => ({ connectionId: client.connectionId, connectedAt: new Date(client.connectedAtMs).toISOString(), address: client.peerAddress, protocol: client.mode, identity: client.spiffeId ?? '' }));
   return { totalClients: clients.length, clients };
+}
+
+/** Only proxies of the same namespace and version differ in patches, but every proxy is named: that is who a reader asks for. */
+function envoyFilters(options: DebugOptions): unknown {
+  const proxies = options.discovery.server.clients().flatMap((client) => {
+    const made = options.discovery.resourcesOf(client);
+    if (!made || made.view.envoyFilters.length === 0) return [];
+    const patches = patchReport(made.view).map(({ filter, patch, outcome }) => ({ filter: `${filter.namespace}/${filter.name}`, path: patch.path, applyTo: patch.applyTo, operation: patch.operation, ...outcome }));
+    return [{ proxyId: proxyIdOf(client), patches }];
+  });
+  return { proxies, quarantined: options.discovery.quarantined() };
 }
 
 function adsz(query: Query, options: DebugOptions): unknown {

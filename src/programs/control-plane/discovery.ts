@@ -8,6 +8,7 @@ import type { AdsEvent, ConnectedClient } from '../../xds/server/connection.ts';
 import { shortTypeName, type NodeInfo } from '../../xds/wire.ts';
 import type { ControlPlaneMetrics } from './metrics.ts';
 import type { MeshEngine, MeshUpdate } from './mesh-engine.ts';
+import type { Quarantined } from './patch-quarantine.ts';
 import { ResourceGenerator, type ProxyResources } from './resource-generator.ts';
 
 const log = createLogger('ads');
@@ -19,6 +20,8 @@ interface ProxyState {
   lastVersion: string;
   /** First change behind a push this proxy has not finished. */
   pushSinceMs: number | undefined;
+  /** Digests of the EnvoyFilters in what it last accepted, by type: what it refuses next is the fault of others. */
+  readonly accepted: Map<string, ReadonlySet<string>>;
 }
 
 export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' | 'certificates'> {
@@ -35,6 +38,8 @@ export interface Discovery {
   publish(update: MeshUpdate): void;
   /** What a connected proxy may have now; undefined before its first push. */
   resourcesOf(client: ConnectedClient): ProxyResources | undefined;
+  /** EnvoyFilters that proxies refused. */
+  quarantined(): readonly Quarantined[];
   /** Sends everything that changed to everybody again. */
   pushAll(): void;
 }
@@ -52,7 +57,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (!state) {
       const node = parseProxyNode(client.node);
       if (!node) throw new Error(`node id ${client.node.id} is not type~ip~name.namespace~domain`);
-      states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined }));
+      states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined, accepted: new Map() }));
     }
     return state;
   };
@@ -63,10 +68,21 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (state.lastVersion !== version || !state.last) {
       // Only the update right after the one this proxy has can be told as endpoints alone.
       const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
-      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last);
+      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last, dataPlaneOf(client));
       state.lastVersion = version;
     }
     return state.last.resources;
+  };
+
+  /** What an EnvoyFilter broke is sent again without it, to every proxy of that kind. */
+  const onRefusal = (client: ConnectedClient, typeUrl: string, message: string): void => {
+    const refused = states.get(client);
+    if (!refused?.last || !generator.quarantine.refuse(refused.last.view, dataPlaneOf(client), typeUrl, message, refused.accepted.get(typeUrl) ?? new Set())) return;
+    for (const other of server.clients()) {
+      const state = states.get(other);
+      if (state && dataPlaneOf(other) === dataPlaneOf(client)) state.lastVersion = '';
+    }
+    setImmediate(() => server.push((other) => dataPlaneOf(other) === dataPlaneOf(client)));
   };
 
   const server = createAdsServer({
@@ -75,7 +91,12 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     authenticate: options.authenticate,
     ...(options.certificates && { certificates: options.certificates }),
     now: () => clock.now(),
-    onEvent: (event) => record(event, metrics, states, clock),
+    onEvent: (event) => {
+      record(event, metrics, states, clock);
+      const state = event.kind === 'acked' ? states.get(event.client) : undefined;
+      if (event.kind === 'acked') state?.accepted.set(event.typeUrl, new Set(state.last?.view.envoyFilters.map((filter) => filter.digest)));
+      if (event.kind === 'nacked') onRefusal(event.client, event.typeUrl, event.message);
+    },
   });
   return {
     server,
@@ -95,8 +116,14 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       server.push(concerned);
     },
     resourcesOf: (client) => states.get(client)?.last,
+    quarantined: () => generator.quarantine.list(),
     pushAll: () => server.push(),
   };
+}
+
+/** Two proxies of one kind obey the same configuration. */
+function dataPlaneOf(client: ConnectedClient): string {
+  return `${client.node.userAgentName} ${client.node.userAgentVersion}`;
 }
 
 function record(event: AdsEvent, metrics: ControlPlaneMetrics, states: WeakMap<ConnectedClient, ProxyState>, clock: Clock): void {

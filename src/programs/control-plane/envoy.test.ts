@@ -20,7 +20,7 @@ function envoyBinary(): string | undefined {
 }
 
 const envoy = envoyBinary();
-if (!envoy) process.stderr.write('skipped: 4 cases with real Envoy, because there is no Envoy (set ENVOY_BIN)\n');
+if (!envoy) process.stderr.write('skipped: 5 cases with real Envoy, because there is no Envoy (set ENVOY_BIN)\n');
 
 async function freePort(): Promise<number> {
   const server = createServer();
@@ -141,6 +141,31 @@ describe.skipIf(!envoy)('real Envoy on this control plane', () => {
     expect(await ask('/stats?filter=warming_clusters')).toContain('warming_clusters: 0');
     children.pop()!.kill('SIGKILL');
   });
+
+  it('patches a gateway, and takes a patch back that Envoy refuses', async () => {
+    const ask = await start({ ...router, mode: 'DELTA_GRPC', name: 'gateway-3' });
+    const lua = (name: string, inline_string: string) => ({
+      apiVersion: 'networking.istio.io/v1alpha3', kind: 'EnvoyFilter', metadata: { name, namespace: 'istio-system' },
+      spec: { configPatches: [{
+        applyTo: 'HTTP_FILTER', match: { context: 'GATEWAY', listener: { filterChain: { filter: { name: 'envoy.filters.network.http_connection_manager' } } } },
+        patch: { operation: 'INSERT_FIRST', value: { name: `lua.${name}`, typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua', default_source_code: { inline_string } } } },
+      }] },
+    });
+    const listeners = () => ask('/config_dump?resource=dynamic_listeners');
+    write('good', lua('good', 'function envoy_on_request(handle) handle:headers():add("x-lua", "yes") end'));
+    await until(async () => (await listeners()).includes('lua.good'), 'the good patch');
+    write('bad', lua('bad', 'function envoy_on_request(handle) this is not lua'));
+    const report = async () => (await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/envoyfilterz`)).json()) as { quarantined: { filter: string; reason: string }[] };
+    const [put] = (await until(async () => ((await report()).quarantined.length > 0 ? report() : undefined), 'the quarantine')).quarantined;
+    expect(put).toMatchObject({ filter: 'istio-system/bad', reason: expect.stringContaining('script load error') as string });
+    await until(async () => (await statuses()).every((status) => Object.values(status).every((value) => value === 'SYNCED')), 'ACKs of everything');
+    expect(await listeners()).toContain('lua.good');
+    write('bad', lua('bad', 'function envoy_on_request(handle) end'));
+    await until(async () => (await listeners()).includes('lua.bad'), 'the corrected patch');
+    children.pop()!.kill('SIGKILL');
+    rmSync(join(mesh, 'good.yaml'));
+    rmSync(join(mesh, 'bad.yaml'));
+  }, 40_000);
 
   it('a sidecar over SotW keeps its configuration over a restart of the control plane', async () => {
     const ask = await start({ ...sidecar, mode: 'GRPC' });

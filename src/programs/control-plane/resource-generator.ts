@@ -7,6 +7,8 @@ import type { MeshSnapshot } from '../../model/snapshot.ts';
 import { viewKey, viewOf, type ProxyView } from '../../model/view.ts';
 import { translateClusters } from '../../translate/clusters.ts';
 import { loadAssignment } from '../../translate/endpoints.ts';
+import { patchedExtensionConfigs } from '../../translate/envoy-filter/clusters.ts';
+import { shareReport, type PatchReport } from '../../translate/envoy-filter/report.ts';
 import { translateListeners } from '../../translate/listeners.ts';
 import { translateNameTable } from '../../translate/name-table.ts';
 import { parseClusterName } from '../../translate/names.ts';
@@ -16,6 +18,7 @@ import { TYPE_URL, type EncodedResource } from '../../xds/ads.ts';
 import { encodeResource, type ResourceMessage } from '../../xds/codec.ts';
 import type { ResourceView } from '../../xds/server/state-machine.ts';
 import type { ResourceSet } from '../../xds/server/type-subscription.ts';
+import { PatchQuarantine } from './patch-quarantine.ts';
 
 const log = createLogger('translate');
 
@@ -37,6 +40,8 @@ const EMPTY: ResourceSet = new Map();
 /** Listeners, clusters, routes and names of one view key: they do not depend on endpoints. */
 interface Compiled {
   readonly sets: Map<string, ResourceSet>;
+  /** What became of EnvoyFilter patches. */
+  readonly patches: PatchReport;
   readonly endpoints: Map<string, { readonly from: readonly Endpoint[] | undefined; readonly resource: EncodedResource }>;
   /** The newest view with this key: what is made on demand is made from it, and no older snapshot is kept alive. */
   view: ProxyView;
@@ -52,6 +57,7 @@ export interface ProxyResources {
 }
 
 export class ResourceGenerator {
+  readonly quarantine = new PatchQuarantine();
   private readonly compiled = new Map<string, Compiled>();
   private interned = new Map<string, EncodedResource>();
   private internedBefore = new Map<string, EncodedResource>();
@@ -73,11 +79,11 @@ export class ResourceGenerator {
   }
 
   /** Makes what a proxy may have under this snapshot. `last` supplies what cannot be made anew. Keys of gateways go only to proxies that proved who they are. */
-  generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: boolean, last: ProxyResources | undefined): ProxyResources {
-    const view = viewOf(snapshot, node);
+  generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: boolean, last: ProxyResources | undefined, dataPlane = ''): ProxyResources {
+    const view = this.quarantine.admit(viewOf(snapshot, node), dataPlane);
     const key = viewKey(view);
     let compiled = this.compiled.get(key);
-    if (!compiled) this.compiled.set(key, (compiled = { sets: new Map(), endpoints: new Map(), view, lastUsed: 0 }));
+    if (!compiled) this.compiled.set(key, (compiled = { sets: new Map(), patches: new Map(), endpoints: new Map(), view, lastUsed: 0 }));
     return this.bind(view, version, compiled, maySeeSecrets, last);
   }
 
@@ -89,6 +95,7 @@ export class ResourceGenerator {
   private bind(view: ProxyView, version: string, compiled: Compiled, maySeeSecrets: boolean, last: ProxyResources | undefined): ProxyResources {
     compiled.lastUsed = this.generation;
     compiled.view = view;
+    shareReport(view, compiled.patches);
     const endpoints: ResourceSet = { get: (name) => this.endpoint(view, compiled, name, resources.resources(TYPE_URL.cluster), last), values: () => [] };
     const secrets = this.onDemand(compiled, TYPE_URL.secret, (name) => translateSecrets(view, [name])[0], last);
     const resources: ResourceView = {
@@ -114,6 +121,8 @@ export class ResourceGenerator {
         return this.all(view, typeUrl, () => translateListeners(view), last);
       case TYPE_URL.nameTable:
         return this.all(view, typeUrl, () => [translateNameTable(view)], last);
+      case TYPE_URL.extensionConfig:
+        return this.all(view, typeUrl, () => [...patchedExtensionConfigs(view).values()], last);
       case TYPE_URL.route:
         return this.onDemand(compiled, typeUrl, (name) => translateRoutes(compiled.view, [name])[0], last);
       default:
