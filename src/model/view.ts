@@ -126,8 +126,25 @@ function visibleServices(snapshot: MeshSnapshot, proxy: ProxyNode, egress: reado
       for (const service of snapshot.servicesByHostname.get(host) ?? []) if (visible(service)) take(service);
     }
   const picked = new Set(chosen.values());
+  const served = egress?.some((listener) => listener.port) ? narrowPorts(egress) : undefined;
+  const own = snapshot.services.filter((service) => picked.has(service)).flatMap((service) => served?.(service) ?? [service]);
   // An allocated address means something only to a proxy that answers its application's DNS queries.
-  return snapshot.services.filter((service) => picked.has(service)).map((service) => (service.autoAllocated && !proxy.dnsCapture ? { ...service, addresses: [] } : service));
+  return own.map((service) => (service.autoAllocated && !proxy.dnsCapture ? { ...service, addresses: [] } : service));
+}
+
+/**
+ * An egress listener with a port serves its hosts on that port only, and nobody else's; listeners without one serve the other ports. A service left
+ * without a port is gone; one that only a VirtualService brought along keeps its ports.
+ * @see Istio's Sidecar.egress.port
+ */
+function narrowPorts(egress: readonly EgressListener[]): (service: Service) => readonly Service[] {
+  const claimed = new Set(egress.flatMap((listener) => (listener.port ? [listener.port.number] : [])));
+  return (service) => {
+    const listeners = egress.filter((listener) => imports([listener], service.namespace, service.hostname, covers));
+    if (listeners.length === 0) return [service];
+    const ports = service.ports.filter((port) => listeners.some((listener) => (listener.port ? listener.port.number === port.number : !claimed.has(port.number))));
+    return ports.length === service.ports.length ? [service] : ports.length === 0 ? [] : [{ ...service, ports }];
+  };
 }
 
 /** Every host a VirtualService may send or mirror to. */

@@ -34,7 +34,7 @@ export class TestControlPlane {
   private readonly discovery: Discovery;
   private published: () => void = () => {};
 
-  constructor(objects: readonly KubeObject[]) {
+  constructor(objects: readonly KubeObject[], clock: Clock = impatient) {
     this.objects = objects;
     const source: ObjectSource = {
       synced: Promise.resolve(),
@@ -46,13 +46,13 @@ export class TestControlPlane {
     };
     const metrics = createMetrics({ version: 'test', startedAtMs: 0, now: () => Date.now(), connected: () => 0, rootExpiresAtMs: () => 0 });
     this.engine = new MeshEngine({
-      source, clock: impatient, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system',
+      source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system',
       onUpdate: (update) => {
         this.discovery.publish(update);
         this.published();
       },
     });
-    this.discovery = createDiscovery({ engine: () => this.engine, metrics, clock: impatient, trustEverybody: true, authenticate: () => Promise.reject(new Error('plaintext only')) });
+    this.discovery = createDiscovery({ engine: () => this.engine, metrics, clock, trustEverybody: true, authenticate: () => Promise.reject(new Error('plaintext only')) });
   }
 
   /** Notes a line of the log that tells of a refusal. */
@@ -74,6 +74,12 @@ export class TestControlPlane {
     for (const listener of this.listeners) listener({ type: 'updated', object: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'app' } } as KubeObject });
     await published;
     await this.settled();
+  }
+
+  /** Replaces the mesh and tells of one changed object, as an API server would; does not wait for anybody. */
+  change(objects: readonly KubeObject[], changed: KubeObject): void {
+    this.objects = objects;
+    for (const listener of this.listeners) listener({ type: 'updated', object: changed });
   }
 
   /** Errors of the present mesh, as `kind name: message`. */

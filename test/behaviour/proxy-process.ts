@@ -27,6 +27,11 @@ export class ProxyProcess {
     this.child.on('exit', (code, signal) => void (this.exited = signal ?? `code ${code}`));
   }
 
+  /** Of the process that runs our proxy, or of the agent above Envoy. */
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   private get logPath(): string {
     return join(this.given.folder, 'access.log');
   }

@@ -78,7 +78,7 @@ class Run {
       await this.plane.apply(layered(this.base, file.objects));
       await Promise.all([this.sidecar.warm(), this.gateway.warm()]);
       // What is acknowledged reaches Envoy's worker a moment later.
-      await pause(25);
+      await pause(50);
       if (this.plane.refusals.length > 0) problem = `the mesh was refused: ${this.plane.refusals.join('; ')}`;
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
