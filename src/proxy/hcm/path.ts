@@ -9,12 +9,13 @@ const PLAIN = /^(?:\/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*\
 
 /**
  * Normalizes the path of a request: RFC 3986 dot segments and percent-encoded unreserved bytes, backslashes, doubled and escaped slashes, as the options ask.
- * Fragments and `%00` are refused.
+ * A fragment is dropped, as Istio's bootstrap tells Envoy (`http_reject_path_with_fragment: false`); `%00` is refused.
  * @see Envoy path_utility.cc
  */
-export function normalizeRequestPath(path: string, options: PathOptions): PathOutcome {
-  if (PLAIN.test(path)) return { kind: 'ok', path };
-  if (path.includes('#')) return { kind: 'reject' };
+export function normalizeRequestPath(written: string, options: PathOptions): PathOutcome {
+  if (PLAIN.test(written)) return { kind: 'ok', path: written };
+  const fragment = written.indexOf('#');
+  const path = fragment < 0 ? written : written.slice(0, fragment);
   const mark = path.indexOf('?');
   let route = mark < 0 ? path : path.slice(0, mark);
   const query = mark < 0 ? '' : path.slice(mark);

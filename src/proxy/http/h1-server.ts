@@ -294,11 +294,9 @@ export class H1ServerConnection implements ConnectionSink {
     if (exchange === undefined) {
       this.state = 'closed';
       this.connection.close();
-    } else if (this.state === 'raw') exchange.receiver?.onEnd(undefined);
-    // Envoy takes a half-closed HTTP/1 client for a gone one.
-    else {
-      this.connection.destroy();
     }
+    // Envoy takes a half-closed HTTP/1 client for a gone one. An upgraded one too: a server that never closes would hold the tunnel for ever.
+    else this.connection.destroy();
   }
 
   onDrain(): void {

@@ -186,8 +186,8 @@ export class Router implements AttemptOwner {
     this.firstByteAt = performance.now();
     this.headSent = true;
     this.body.drop();
-    if (!this.requestComplete) this.requestCompleteAt = this.firstByteAt;
-    head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, Math.round(this.firstByteAt - this.requestCompleteAt))));
+    // Counted from the request's end: an answer that comes before it has no such time.
+    if (this.requestComplete) head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, Math.round(this.firstByteAt - this.requestCompleteAt))));
     if (end) this.finish();
     this.owner.onHead(head, end);
   }
