@@ -219,6 +219,8 @@ export class H1ClientConnection implements ConnectionSink {
       exchange.receiver.onEnd(undefined);
       this.connection.destroy();
     } else if (this.state === 'raw') exchange.receiver.onEnd(undefined);
+    // An end inside a body contradicts what the head promised; before the head it is only a lost connection. As Envoy says it.
+    else if (this.state === 'length' || this.state === 'chunked') this.fail('unexpected end of the body');
     else this.connection.destroy();
   }
 
