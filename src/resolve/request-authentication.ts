@@ -2,7 +2,7 @@ import { contentHash } from '../model/hash.ts';
 import type { JwtRule, RequestAuthentication } from '../model/request-authentication.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { createdMsOf, namespaceOf, originOf, readSpec, warn, type ResolveContext } from './context.ts';
-import type { Cursor } from './cursor.ts';
+import { Cursor } from './cursor.ts';
 import { hasKeys } from './key-set.ts';
 import { readTargeting } from './policy-target.ts';
 
@@ -14,6 +14,40 @@ export interface FetchedKeySet {
   readonly problem: string | undefined;
   /** When `jwks` was fetched, ISO time; '' when never. */
   readonly fetchedAt: string;
+}
+
+/** A key set that has to be fetched. */
+export interface WantedKeySet {
+  /** Names it in the map given to `resolve`. */
+  readonly key: string;
+  readonly uri: string;
+  /** The URI is that of a discovery document, which names the key set's. */
+  readonly discover: boolean;
+  /** Default 5000. */
+  readonly timeoutMs: number;
+}
+
+/** What the policies among the objects ask for, each once. */
+export function wantedKeySets(objects: Iterable<KubeObject>): readonly WantedKeySet[] {
+  const wanted = new Map<string, WantedKeySet>();
+  for (const object of objects) {
+    if (object.kind !== 'RequestAuthentication') continue;
+    for (const rule of new Cursor((object as { readonly spec?: unknown }).spec, 'spec', () => {}).at('jwtRules').items()) {
+      const one = wantedOf(rule);
+      if (one && !wanted.has(one.key)) wanted.set(one.key, one);
+    }
+  }
+  return [...wanted.values()];
+}
+
+/** Without a URI the issuer's own discovery document is asked. @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig */
+function wantedOf(rule: Cursor): WantedKeySet | undefined {
+  if (rule.at('jwks').string() !== '') return undefined;
+  const uri = rule.at('jwksUri').string();
+  const issuer = rule.at('issuer').string();
+  const timeoutMs = rule.at('timeout').durationMs() || 5000;
+  if (uri !== '') return { key: uri, uri, discover: false, timeoutMs };
+  return /^https?:\/\//.test(issuer) ? { key: `issuer ${issuer}`, uri: `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, discover: true, timeoutMs } : undefined;
 }
 
 /** Reads a RequestAuthentication with the key sets known by now; undefined (and issues) when it must be left out. */
@@ -47,10 +81,10 @@ function keysOf(context: ResolveContext, object: KubeObject, rule: Cursor, keySe
     warn(context, object, 'MLT0012', rule.at('jwks').path, 'The key set holds no key that can be used: no token of this issuer is accepted.', '{"keys": [{"kty": "RSA", "n": "…", "e": "AQAB"}]}');
     return '';
   }
-  const uri = rule.at('jwksUri').string();
-  const fetched = keySets.get(uri);
+  const wanted = wantedOf(rule);
+  const fetched = keySets.get(wanted?.key ?? '');
   const path = rule.at('jwksUri').path;
-  if (uri === '') warn(context, object, 'MLT0012', rule.path, 'Neither jwks nor jwksUri is given: no token of this issuer is accepted.');
+  if (wanted === undefined) warn(context, object, 'MLT0012', rule.path, 'Neither jwks nor jwksUri is given: no token of this issuer is accepted.');
   else if (fetched?.problem !== undefined)
     warn(context, object, 'MLT0012', path, fetched.jwks === ''
       ? `The key set cannot be fetched (${fetched.problem}): no token of this issuer is accepted until it can.`

@@ -5,7 +5,7 @@ import { createInformer, type Informer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import {
-  CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, GATEWAY, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, SECRET, SERVICE, SERVICE_ENTRY, SIDECAR, VIRTUAL_SERVICE, WORKLOAD_ENTRY,
+  AUTHORIZATION_POLICY, CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, GATEWAY, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, REQUEST_AUTHENTICATION, SECRET, SERVICE, SERVICE_ENTRY, SIDECAR, VIRTUAL_SERVICE, WORKLOAD_ENTRY,
 } from '../../objects/resource-types.ts';
 import type { ObjectChange, ObjectSource } from './object-source.ts';
 import { meansTheSame, trimObject } from './trim-object.ts';
@@ -13,9 +13,9 @@ import { meansTheSame, trimObject } from './trim-object.ts';
 const log = createLogger('kube');
 
 /** Everything `resolve` reads. */
-const WATCHED: readonly ResourceType[] = [NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, SECRET, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY, PEER_AUTHENTICATION];
+const WATCHED: readonly ResourceType[] = [NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, SECRET, VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY, PEER_AUTHENTICATION, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY];
 
-/** After this long an Istio kind that cannot be listed no longer holds up the start. */
+/** After this long a custom kind that cannot be listed no longer holds up the start. */
 const CUSTOM_SYNC_TIMEOUT_MS = 15_000;
 
 export interface KubeSourceOptions {
@@ -41,7 +41,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
   const namespaces = informers[WATCHED.indexOf(NAMESPACE)]!;
   return {
-    synced: allSynced(new Map([...informers.map((informer, index) => [WATCHED[index]!, informer] as const), [CONFIG_MAP, mesh]])),
+    synced: allSynced([...informers.map((informer, index) => [WATCHED[index]!, informer] as const), [CONFIG_MAP, mesh]]),
     *objects() {
       for (const informer of informers) yield* informer.items().values();
     },
@@ -56,17 +56,17 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
 }
 
 /**
- * Without the cluster's own kinds nothing may be served: proxies would be told that the mesh is empty. Istio's kinds are waited for a little longer
- * only, because their CRDs may not be installed.
+ * Without the cluster's own kinds nothing may be served: proxies would be told that the mesh is empty. Custom kinds are waited for a little longer only,
+ * because their definitions may not be installed.
  */
-async function allSynced(informers: ReadonlyMap<ResourceType, Informer<KubeObject>>): Promise<void> {
-  const isOurs = (type: ResourceType) => type.group.endsWith('istio.io');
-  const entries = [...informers];
-  await Promise.all(entries.filter(([type]) => !isOurs(type)).map(([, informer]) => informer.synced));
+async function allSynced(informers: readonly (readonly [ResourceType, Informer<KubeObject>])[]): Promise<void> {
+  const isCustom = ({ group }: ResourceType) => group.endsWith('istio.io') || group.startsWith('gateway.networking.');
+  await Promise.all(informers.filter(([type]) => !isCustom(type)).map(([, informer]) => informer.synced));
   const missing = new Set<string>();
-  const custom = entries.filter(([type]) => isOurs(type)).map(([type, informer]) => {
-    missing.add(type.plural);
-    return informer.synced.then(() => missing.delete(type.plural));
+  const custom = informers.filter(([type]) => isCustom(type)).map(([type, informer]) => {
+    const name = `${type.plural}.${type.group}`;
+    missing.add(name);
+    return informer.synced.then(() => missing.delete(name));
   });
   const timeout = new Promise<void>((resolve) => setTimeout(resolve, CUSTOM_SYNC_TIMEOUT_MS).unref());
   await Promise.race([Promise.all(custom), timeout]);

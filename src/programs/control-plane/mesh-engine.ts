@@ -6,8 +6,12 @@ import type { Issue } from '../../base/issue.ts';
 import { createLogger } from '../../base/log.ts';
 import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
 import type { KubeObject } from '../../objects/meta.ts';
+import type { StatusUpdate } from '../../resolve/gateway-api/convert.ts';
+import type { GatewayApiFeatures } from '../../resolve/gateway-api/features.ts';
 import { resolve, resolveEndpoints } from '../../resolve/resolve.ts';
+import { wantedKeySets } from '../../resolve/request-authentication.ts';
 import { Debounce } from './debounce.ts';
+import type { KeySets } from './key-sets.ts';
 import type { ObjectChange, ObjectSource } from './object-source.ts';
 
 const log = createLogger('model');
@@ -38,9 +42,14 @@ export interface MeshEngineOptions {
   readonly clusterId: string;
   readonly rootNamespace: string;
   readonly clock: Clock;
+  readonly gatewayApi?: GatewayApiFeatures;
   readonly onUpdate: (update: MeshUpdate) => void;
+  /** The status that objects should have; called after every full rebuild, when {@link onUpdate} has been. */
+  readonly onStatuses?: (statuses: readonly StatusUpdate[]) => void;
   /** Called for every change, before debouncing. */
   readonly onChange?: (change: ObjectChange) => void;
+  /** Who fetches the key sets that policies ask for. Undefined: nobody, as in tests. */
+  readonly keySets?: () => Pick<KeySets, 'want' | 'current'>;
 }
 
 export class MeshEngine {
@@ -87,6 +96,16 @@ export class MeshEngine {
     return this.currentIssues;
   }
 
+  /** Something outside of the objects changed that the mesh is made of: key sets. */
+  refresh(): void {
+    if (this.ready) this.full.trigger();
+  }
+
+  /** Resolves everything once more: an object turned out to be newer than the source's copy. */
+  refresh(): void {
+    this.full.trigger();
+  }
+
   private changed(change: ObjectChange): void {
     this.options.onChange?.(change);
     const service = change.object.kind === 'EndpointSlice' ? change.object.metadata.labels?.['kubernetes.io/service-name'] : undefined;
@@ -97,14 +116,17 @@ export class MeshEngine {
   }
 
   private rebuild(sinceMs: number, changeCount: number): void {
-    const { source, clock, domainSuffix, clusterId, rootNamespace } = this.options;
+    const { source, clock, domainSuffix, clusterId, rootNamespace, gatewayApi } = this.options;
     this.changedServices.clear();
     const startMs = clock.now();
     try {
-      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, previous: this.current });
+      const keySets = this.options.keySets?.();
+      keySets?.want(wantedKeySets(source.objects()));
+      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, previous: this.current, keySets: keySets?.current });
       this.tellNewIssues(issues);
       this.currentIssues = issues;
       this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
+      this.options.onStatuses?.(statuses);
     } catch (error) {
       // A bug of ours must not take the mesh down: proxies keep what they have.
       log.error('the mesh could not be resolved; the last snapshot stays', { error: error instanceof Error ? (error.stack ?? error.message) : messageOf(error) });
@@ -123,6 +145,8 @@ export class MeshEngine {
       const slices = this.options.source.slicesOf(namespace, service);
       const resolved = resolveEndpoints(snapshot, namespace, service, slices);
       if (!resolved || !knowsPods(snapshot, slices)) return this.full.trigger();
+      // Whether a Gateway is programmed depends on it.
+      if (resolved.endpoints.length === 0 !== ((snapshot.endpoints.get(resolved.service.key)?.length ?? 0) === 0) && leadsToGateway(snapshot, resolved.service)) return this.full.trigger();
       const next = withEndpoints(snapshot, resolved.service.key, resolved.endpoints);
       onlyEndpoints &&= endpointTraits(snapshot, resolved.service) === endpointTraits(next, resolved.service);
       snapshot = next;

@@ -22,6 +22,7 @@ export interface ControlPlaneMetrics {
   certificate(event: CertificateEvent): void;
   injection(outcome: 'success' | 'skip' | 'failure', seconds: number): void;
   validation(passed: boolean): void;
+  keySetFetch(success: boolean): void;
 }
 
 export interface MetricSources {
@@ -52,7 +53,14 @@ export function createMetrics(sources: MetricSources): ControlPlaneMetrics {
     ...changeRecorders(registry),
     ...webhookRecorders(registry),
     certificate: certificateRecorder(registry),
+    keySetFetch: keySetRecorder(registry),
   };
+}
+
+function keySetRecorder(registry: MetricRegistry): (success: boolean) => void {
+  const good = registry.counter('pilot_jwks_resolver_network_fetch_success_total', 'Total number of successfully network fetch by pilot jwks resolver.');
+  const bad = registry.counter('pilot_jwks_resolver_network_fetch_fail_total', 'Total number of failed network fetch by pilot jwks resolver.');
+  return (success) => (success ? good : bad).inc();
 }
 
 function collectGauges(registry: MetricRegistry, sources: MetricSources): void {

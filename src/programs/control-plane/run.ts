@@ -14,6 +14,7 @@ import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
 import { injectionSource } from './injection-context.ts';
+import { KeySets } from './key-sets.ts';
 import { createKubeSource } from './kube-source.ts';
 import { MeshEngine } from './mesh-engine.ts';
 import { createMetrics, type ControlPlaneMetrics } from './metrics.ts';
@@ -114,9 +115,12 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     connected: () => discovery.server.clients().length,
     rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
   });
+  const keySets = new KeySets({ clock, onChange: () => engine.refresh(), onFetch: (success) => metrics.keySetFetch(success) });
+  signal.addEventListener('abort', () => keySets.close());
   const engine: MeshEngine = new MeshEngine({
     source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace,
     onChange: (change) => metrics.change(change),
+    keySets: () => keySets,
     onUpdate: (update) => {
       metrics.update(update);
       discovery.publish(update);
