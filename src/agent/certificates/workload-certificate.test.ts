@@ -12,14 +12,14 @@ const start = Math.floor(Date.now() / 1000) * 1000;
 const authority = new CertificateAuthority(createSelfSignedCa({ organization: 'cluster.local', nowMs: start }), start);
 const spiffeId = formatSpiffeId({ trustDomain: 'cluster.local', namespace: 'default', serviceAccount: 'web' });
 
-function manager(clock: VirtualClock, answers: { fail: boolean; calls: number }): WorkloadCertificateManager {
+function manager(clock: VirtualClock, answers: { fail: boolean; calls: number }, ttlSeconds = 24 * 3600): WorkloadCertificateManager {
   const ca: CaClient = {
     sign: (csr, ttlSeconds) => {
       answers.calls++;
       return answers.fail ? Promise.reject(new Error('no CA')) : Promise.resolve(authority.signCsr(csr, { spiffeId, nowMs: clock.now(), ttlMs: ttlSeconds * 1000 }));
     },
   };
-  return new WorkloadCertificateManager({ ca, clock, uri: spiffeId, random: () => 0.5 });
+  return new WorkloadCertificateManager({ ca, clock, uri: spiffeId, ttlSeconds, random: () => 0.5 });
 }
 
 /** Lets promises of a fake CA settle. */
@@ -76,14 +76,29 @@ describe('WorkloadCertificateManager', () => {
   });
 });
 
+test('a short-lived certificate is renewed at half life too, though its start is dated back', async () => {
+  const clock = new VirtualClock(start);
+  const answers = { fail: false, calls: 0 };
+  const workload = manager(clock, answers, 20);
+  await workload.start();
+  clock.advance(9000);
+  await settle();
+  expect(answers.calls).toBe(1);
+  clock.advance(2000);
+  await settle();
+  expect(answers.calls).toBe(2);
+  workload.close();
+});
+
 describe('renewalDelayMs', () => {
   test.each([
-    [0, 24 * HOUR, 0, 0.5, 12 * HOUR],
-    [0, 24 * HOUR, 0, 1, 12 * HOUR + 0.24 * HOUR],
-    [0, 24 * HOUR, 0, 0, 12 * HOUR - 0.24 * HOUR],
-    [0, 24 * HOUR, 23 * HOUR, 0.5, 1000],
-    [0, 365 * 24 * HOUR, 0, 0.5, 2 ** 31 - 1],
-  ])('%i–%i at %i with random %f is %i ms', (from, to, now, random, delay) => expect(renewalDelayMs(from, to, now, { random: () => random })).toBeCloseTo(delay, 0));
+    [0, 24 * HOUR, 0.5, 12 * HOUR],
+    [0, 24 * HOUR, 1, 12 * HOUR + 0.24 * HOUR],
+    [0, 24 * HOUR, 0, 12 * HOUR - 0.24 * HOUR],
+    [5000, 25_000, 0.5, 10_000],
+    [1000, 0, 0.5, 1000],
+    [0, 365 * 24 * HOUR, 0.5, 2 ** 31 - 1],
+  ])('from %i to %i with random %f is %i ms', (now, to, random, delay) => expect(renewalDelayMs(now, to, { random: () => random })).toBeCloseTo(delay, 0));
 });
 
 test('ROOTCA holds the root of the CA that signed us', async () => {

@@ -72,7 +72,7 @@ export class WorkloadCertificateManager {
       this.certificate.set({ chainPem: own.map(withNewline).join(''), privateKeyPem, rootPem: withNewline(rootPem), notBeforeMs: leaf.notBeforeMs, notAfterMs: leaf.notAfterMs });
       this.lastError.set(undefined);
       this.backoff.reset();
-      delayMs = renewalDelayMs(leaf.notBeforeMs, leaf.notAfterMs, clock.now(), this.options);
+      delayMs = renewalDelayMs(clock.now(), leaf.notAfterMs, this.options);
       log.info('generated new workload certificate', { ttl: `${Math.round((leaf.notAfterMs - clock.now()) / 1000)}s`, renewIn: `${Math.round(delayMs / 1000)}s` });
     } catch (thrown) {
       delayMs = this.backoff.next();
@@ -87,10 +87,13 @@ function withNewline(pem: string): string {
   return pem.endsWith('\n') ? pem : `${pem}\n`;
 }
 
-/** Milliseconds until renewal: half the lifetime before the end, moved by the jitter; at least one second, so that a wrong clock does not spin. */
-export function renewalDelayMs(notBeforeMs: number, notAfterMs: number, nowMs: number, options: Pick<WorkloadCertificateOptions, 'graceFraction' | 'jitterFraction' | 'random'>): number {
+/**
+ * Milliseconds until renewal: half the lifetime before the end, moved by the jitter; at least one second, so that a wrong clock does not spin.
+ * The lifetime counts from now, when the certificate came: CAs date its start back for clocks that are behind.
+ */
+export function renewalDelayMs(nowMs: number, notAfterMs: number, options: Pick<WorkloadCertificateOptions, 'graceFraction' | 'jitterFraction' | 'random'>): number {
   const { graceFraction = 0.5, jitterFraction = 0.01, random = Math.random } = options;
-  const lifetimeMs = notAfterMs - notBeforeMs;
+  const lifetimeMs = notAfterMs - nowMs;
   const jitterMs = lifetimeMs * jitterFraction * (2 * random() - 1);
   return Math.min(2 ** 31 - 1, Math.max(1000, notAfterMs - lifetimeMs * graceFraction + jitterMs - nowMs));
 }
