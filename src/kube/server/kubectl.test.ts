@@ -188,4 +188,38 @@ spec:
     await ok(['delete', 'crd', 'widgets.example.com']);
     expect(await fails(['get', 'widgets'])).toMatch(/the server (doesn't have a resource type|could not find the requested resource)/);
   });
+
+  test('checks the rules of a definition, with what was before', async () => {
+    const crd = (rule: string): string => `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gadgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: gadgets, kind: Gadget}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            x-kubernetes-validations: [{rule: "${rule}"}]
+            properties:
+              min: {type: integer}
+              max: {type: integer}
+              colour: {type: string, x-kubernetes-validations: [{rule: self == oldSelf, message: colour is immutable}]}
+`;
+    expect(await fails(['apply', '-f', '-'], crd('self.min <'))).toContain('spec.versions[0].schema.openAPIV3Schema.properties[spec].x-kubernetes-validations[0].rule: Invalid value: "self.min <": compilation failed');
+    await ok(['apply', '-f', '-'], crd('self.min <= self.max'));
+    const gadget = (spec: string): string => `apiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: g}\nspec: ${spec}\n`;
+    expect(await fails(['apply', '-f', '-'], gadget('{min: 2, max: 1}'))).toContain('The Gadget "g" is invalid: spec: Invalid value: "object": failed rule: self.min <= self.max');
+    await ok(['apply', '-f', '-'], gadget('{min: 1, max: 2, colour: red}'));
+    expect(await fails(['apply', '-f', '-'], gadget('{min: 1, max: 2, colour: blue}'))).toContain('spec.colour: Invalid value: "string": colour is immutable');
+    await ok(['delete', 'crd', 'gadgets.example.com']);
+  });
 });

@@ -7,8 +7,9 @@ import { storageKey, storagePrefix } from '../api/storage-key.ts';
 import { isObject, listAt, numberAt, own, textAt } from '../json.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
 import type { AdmissionAttributes, Draft, Webhooks } from '../rest/context.ts';
-import { badRequest, internal } from '../status.ts';
+import { badRequest, forbidden, internal } from '../status.ts';
 import type { Store } from '../store/store.ts';
+import { conditionsHold } from '../cel/match-conditions.ts';
 import { callWebhook, type Dial } from './webhook-call.ts';
 import { matchedResource, reviewOf, selectorsMatch } from './webhook-match.ts';
 
@@ -52,7 +53,16 @@ function matchOf(store: Store, resources: ResourceTable, webhook: unknown, attri
   if (!matched) return undefined;
   const { namespace } = attributes;
   const labels = namespace === undefined ? undefined : store.get(storageKey({ group: '', plural: 'namespaces' }, namespace))?.object.metadata.labels;
-  return selectorsMatch(webhook, attributes, object, labels) ? matched : undefined;
+  return selectorsMatch(webhook, attributes, object, labels) && conditionsAllow(webhook, attributes, object, matched) ? matched : undefined;
+}
+
+/** Whether the match conditions want the webhook called; one that cannot be evaluated is a failure of the webhook. */
+function conditionsAllow(webhook: unknown, attributes: AdmissionAttributes, object: unknown, matched: Resource): boolean {
+  if (listAt(webhook, 'matchConditions').length === 0) return true;
+  const held = conditionsHold(webhook, reviewOf('', attributes, object, matched)['request'] as Readonly<Record<string, unknown>>);
+  if (typeof held === 'boolean') return held;
+  if (textAt(webhook, 'failurePolicy') === 'Ignore') return false;
+  throw forbidden(attributes.resource, attributes.name, `failed calling webhook "${textAt(webhook, 'name')}": ${held}`);
 }
 
 /** The response of a webhook that allowed the request; undefined when it failed and failures are ignored. */

@@ -4,6 +4,7 @@ import { applyDefaults } from '../../../objects/schema/defaults.ts';
 import { prune } from '../../../objects/schema/prune.ts';
 import { validateSchema } from '../../../objects/schema/validate.ts';
 import type { Resource } from '../api/resources.ts';
+import { checkRules } from '../cel/validation-rules.ts';
 import { clone, isObject, own, textAt } from '../json.ts';
 import { badRequest, type Cause } from '../status.ts';
 import type { Draft, WriteContext } from './context.ts';
@@ -66,9 +67,13 @@ function dropNulls(value: unknown): void {
   }
 }
 
-/** What the schema and, when every field has the right type, the kind's own rules find wrong. */
+/** Errors after which rules would only repeat what is known, or stumble over it. */
+const BLOCKING: ReadonlySet<Cause['reason']> = new Set(['FieldValueRequired', 'FieldValueTypeInvalid', 'FieldValueTooLong', 'FieldValueTooMany']);
+
+/** What the schema and its rules and, when every field has the right type, the kind's own rules find wrong. */
 export function contentCauses(resource: Resource, draft: Draft, old: KubeObject | undefined, ownRules = true): Cause[] {
   const causes = schemaCauses(resource, draft);
+  if (resource.custom && !causes.some((cause) => BLOCKING.has(cause.reason))) causes.push(...checkRules(resource.schema, draft, old));
   if (!ownRules || causes.some((cause) => cause.reason === 'FieldValueTypeInvalid')) return causes;
   return [...causes, ...(strategyOf(resource).validate?.(draft, old) ?? [])];
 }

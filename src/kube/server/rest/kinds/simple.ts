@@ -3,6 +3,7 @@ import type { KubeObject } from '../../../../objects/meta.ts';
 import { at, equal, isObject, listAt, own, textAt } from '../../json.ts';
 import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
+import { checkRuleTexts } from '../../cel/validation-rules.ts';
 import { timestamp } from '../context.ts';
 
 const field = (...path: string[]) => (object: KubeObject): string => textAt(object, ...path);
@@ -128,6 +129,10 @@ export const CRD_STRATEGY: Strategy = {
     if (versions.filter((version) => own(version, 'storage') === true).length !== 1) causes.push(invalidValue('spec.versions', versions.map((version) => textAt(version, 'name')), 'must have exactly one version marked as storage version'));
     versions.forEach((version, index) => {
       if (!isObject(at(version, 'schema', 'openAPIV3Schema'))) causes.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
+      // A schema that was taken before is not judged again.
+      const before = listAt(old, 'spec', 'versions').find((one) => textAt(one, 'name') === textAt(version, 'name'));
+      if (before && equal(own(before, 'schema'), own(version, 'schema'))) return;
+      for (const { field: where, rule, why } of checkRuleTexts(at(version, 'schema', 'openAPIV3Schema'), `spec.versions[${index}].schema.openAPIV3Schema`)) causes.push(invalidValue(where, rule, why));
     });
     if (textAt(draft, 'spec', 'conversion', 'strategy') === 'Webhook') causes.push(notSupported('spec.conversion.strategy', 'Webhook', ['None']));
     if (old) for (const path of [['group'], ['scope'], ['names', 'kind'], ['names', 'plural']]) if (!equal(at(draft, 'spec', ...path), at(old, 'spec', ...path))) causes.push(invalidValue(`spec.${path.join('.')}`, at(draft, 'spec', ...path), 'field is immutable'));

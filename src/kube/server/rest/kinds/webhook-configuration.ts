@@ -1,5 +1,6 @@
 import { at, listAt, own, textAt } from '../../json.ts';
-import { duplicate, forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
+import { duplicate, invalidValue, notSupported, required, type Cause } from '../../status.ts';
+import { checkCondition } from '../../cel/match-conditions.ts';
 import { checkName } from '../names.ts';
 import type { Strategy } from '../strategy.ts';
 
@@ -23,9 +24,26 @@ export const WEBHOOK_STRATEGY: Strategy = {
       const seconds = own(webhook, 'timeoutSeconds');
       if (typeof seconds === 'number' && (seconds < 1 || seconds > 30)) causes.push(invalidValue(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'));
       if (!listAt(webhook, 'admissionReviewVersions').includes('v1')) causes.push(invalidValue(`${path}.admissionReviewVersions`, listAt(webhook, 'admissionReviewVersions'), 'must include at least one of v1'));
-      // CEL is not evaluated here, and a condition that is passed over would call the webhook too often.
-      if (listAt(webhook, 'matchConditions').length > 0) causes.push(forbiddenField(`${path}.matchConditions`, 'this server does not evaluate match conditions'));
+      causes.push(...checkConditions(listAt(webhook, 'matchConditions'), `${path}.matchConditions`));
       return causes;
     });
   },
 };
+
+const MAX_CONDITIONS = 64;
+
+function checkConditions(conditions: readonly unknown[], path: string): Cause[] {
+  if (conditions.length > MAX_CONDITIONS) return [{ reason: 'FieldValueTooMany', message: `Too many: ${conditions.length}: must have at most ${MAX_CONDITIONS} items`, field: path }];
+  const names = new Set<string>();
+  return conditions.flatMap((condition, index) => {
+    const [name, expression] = [textAt(condition, 'name'), textAt(condition, 'expression')];
+    const causes: Cause[] = [];
+    if (name === '') causes.push(required(`${path}[${index}].name`));
+    else if (names.has(name)) causes.push(duplicate(`${path}[${index}].name`, name));
+    names.add(name);
+    const wrong = expression.trim() === '' ? undefined : checkCondition(expression);
+    if (expression.trim() === '') causes.push(required(`${path}[${index}].expression`));
+    else if (wrong !== undefined) causes.push(invalidValue(`${path}[${index}].expression`, expression, `compilation failed: ${wrong}`));
+    return causes;
+  });
+}
