@@ -1,7 +1,7 @@
 import type { PeerMetadata, ResponseFlag } from '../../telemetry/traffic-record.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
-import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { HttpStats } from '../stats.ts';
 import type { RouteEntry } from '../route/route-table.ts';
 import type { DynamicMetadata } from './dynamic-metadata.ts';
@@ -44,6 +44,10 @@ export interface FilterContext {
   readonly sideCall: SideCall;
   /** What filters leave for each other. */
   readonly metadata: DynamicMetadata;
+  /** Bodies, for filters that look at them whole. */
+  readonly bodies: BodyAccess;
+  /** Looks the route up again, after a filter changed what routes are chosen by. */
+  refreshRoute(): void;
   /** ALPNs to offer upstream instead of the cluster's, by the protocol spoken there; set by istio.alpn. */
   upstreamAlpn: ReadonlyMap<'http1' | 'http2', readonly string[]> | undefined;
   /** The other side's workload; set by peer metadata. */
@@ -55,10 +59,34 @@ export interface FilterContext {
   readonly stats: HttpStats;
 }
 
+/** Whole bodies. Only for a filter that makes its message wait meanwhile. */
+export interface BodyAccess {
+  /** Collects the request's body; `done` is called once, with nothing when it is longer than `maxBytes`. It may be called at once. */
+  bufferRequest(maxBytes: number, done: (body: Buffer | undefined) => void): void;
+  /** What goes on instead of the collected body. The filter sets `content-length`. */
+  replaceRequest(body: Buffer): void;
+  /** After the body was collected. */
+  readonly requestTrailers: HeaderMap | undefined;
+  /** False: the head is all there is. */
+  readonly requestHasBody: boolean;
+  bufferResponse(maxBytes: number, done: (body: Buffer | undefined) => void): void;
+  replaceResponse(body: Buffer): void;
+  readonly responseTrailers: HeaderMap | undefined;
+  readonly responseHasBody: boolean;
+  /** Gives the response up and answers with another; only while the response waits. */
+  replaceByReply(reply: LocalReply): void;
+}
+
+/** Makes a response wait: call `resume` once to let it go on. What it returns gives up. */
+export type ResponseWait = (resume: () => void) => () => void;
+
 /** One HTTP filter with its config. Shared by all requests: what belongs to a request is in the context. */
 export interface HttpFilter {
+  /** It may ask for the body of a response. */
+  readonly readsBodies?: boolean;
   onRequest?(head: RequestHead, context: FilterContext): FilterVerdict;
-  onResponse?(head: ResponseHead, context: FilterContext): void;
+  /** Nothing: the response goes on. */
+  onResponse?(head: ResponseHead, context: FilterContext): ResponseWait | undefined | void;
 }
 
 /** How a filter reads its config and makes instances; one per filter folder. */

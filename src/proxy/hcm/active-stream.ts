@@ -4,14 +4,14 @@ import type { HcmRuntime, Span } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
 import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
 import { CONTINUE } from '../filters/http-filter.ts';
-import type { FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
+import type { BodyAccess, FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
 import type { SideCall } from '../filters/side-call.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts';
 import { chooseCluster } from '../route/choose-cluster.ts';
 import { applyHeaderMutations } from '../route/header-mutations.ts';
-import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
+import type { ClusterChoice, RouteEntry, RouteLookup } from '../route/route-table.ts';
 import type { ForwardAction } from '../router/prepare-request.ts';
 import { proxiedAddresses } from '../router/proxy-header.ts';
 import { Router } from '../router/router.ts';
@@ -20,6 +20,9 @@ import { sideCalls } from '../router/side-call.ts';
 import type { HttpStats } from '../stats.ts';
 import type { FilterChain } from './filter-chain.ts';
 import { isGrpc, localResponse } from './local-reply.ts';
+import { BodyHold } from './body-hold.ts';
+import { ResponseFilters } from './response-filters.ts';
+import { StreamBodies } from './stream-bodies.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
 import { refuseRequest } from './request-check.ts';
 import { receiveRequestHeaders } from './request-headers.ts';
@@ -68,7 +71,10 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   private dynamicMetadata: DynamicMetadata | undefined;
   private filters: readonly HttpFilter[] = [];
   private cancelWait: (() => void) | undefined;
-  private early: Buffer[] = [];
+  /** What came of the request's body before it was forwarded. */
+  private early: BodyHold | undefined;
+  private readonly responses: ResponseFilters = new ResponseFilters(this, this);
+  private streamBodies: BodyAccess | undefined;
   private requestEnded: boolean;
   private requestTrailers: HeaderMap | undefined;
   private over = false;
@@ -153,8 +159,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
       request.headers.remove('expect');
       stream.sendInformational({ status: 100, headers: new FieldHeaders() });
     }
-    const secure = this.info.connection.tls !== undefined;
-    const lookup = hcm.routes()?.lookup(request, { secure, random: proxy.random() }) ?? { kind: 'none' as const };
+    const lookup = this.lookUp();
     if (lookup.kind === 'tls-redirect') {
       this.onLocalReply({ status: 301, body: '', details: 'direct_response', headers: [['location', `https://${request.authority}${request.path}`]] });
       return;
@@ -170,6 +175,24 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.startSpan();
     this.filters = this.environment.chain.filters(this.route, this.choice);
     this.runFilters(0);
+  }
+
+  private lookUp(): RouteLookup {
+    const { hcm, proxy } = this.environment;
+    return hcm.routes()?.lookup(this.request, { secure: this.info.connection.tls !== undefined, random: proxy.random() }) ?? { kind: 'none' };
+  }
+
+  refreshRoute(): void {
+    if (this.router !== undefined || this.over) return;
+    const lookup = this.lookUp();
+    this.route = lookup.kind === 'found' ? lookup.route : undefined;
+    this.choice = undefined;
+    this.cluster = undefined;
+    if (this.route?.action.kind === 'forward') this.choose(this.route.action);
+  }
+
+  get bodies(): BodyAccess {
+    return (this.streamBodies ??= new StreamBodies(this));
   }
 
   /** Draws the cluster, before filters: they, and the log of what they refuse, name it. */
@@ -262,8 +285,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   }
 
   private startRouter(router: Router): void {
-    router.start(this.requestEnded && this.early.length === 0 && this.requestTrailers === undefined);
-    for (const chunk of this.early.splice(0)) router.onRequestBody(chunk, 0, chunk.length);
+    router.start(this.requestEnded && (this.early?.empty ?? true) && this.requestTrailers === undefined);
+    for (const chunk of this.early?.take() ?? []) router.onRequestBody(chunk, 0, chunk.length);
     if (this.over) return;
     if (this.requestEnded) router.onRequestEnd(this.requestTrailers);
     else this.stream.resumeBody();
@@ -277,8 +300,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.timers.activity();
     if (this.router !== undefined) this.router.onRequestBody(buffer, start, end);
     else {
-      this.early.push(Buffer.from(buffer.subarray(start, end)));
-      this.stream.pauseBody();
+      this.requestHold.push(Buffer.from(buffer.subarray(start, end)));
+      if (!this.requestHold.wanted && !this.over) this.stream.pauseBody();
     }
   }
 
@@ -288,7 +311,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.requestTrailers = trailers;
     if (this.over) return;
     this.timers.requestComplete();
-    this.router?.onRequestEnd(trailers);
+    if (this.router === undefined) this.requestHold.end(trailers);
+    else this.router.onRequestEnd(trailers);
   }
 
   onReset(reason: ResetReason, detail: string): void {
@@ -341,7 +365,10 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
 
   private sendHead(head: ResponseHead, end: boolean): void {
     this.response = head;
-    for (let index = this.filters.length - 1; index >= 0; index--) this.filters[index]!.onResponse?.(head, this);
+    this.responses.run(this.filters, head, end);
+  }
+
+  writeHead(head: ResponseHead, end: boolean): void {
     finishResponseHeaders(head, this.environment.hcm, this.requestId);
     this.stats.response(head.status);
     this.timers.activity();
@@ -352,13 +379,14 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   /** The router's callback and our own: see {@link onBody} for the request's direction. */
   onResponseBody(buffer: Buffer, start: number, end: number): void {
     if (this.over) return;
+    if (this.responses.takeBody(buffer, start, end)) return;
     this.bytesSent += end - start;
     this.timers.activity();
     if (!this.stream.sendBody(buffer, start, end)) this.router?.pauseResponse();
   }
 
   onResponseEnd(trailers: HeaderMap | undefined): void {
-    if (this.over) return;
+    if (this.over || this.responses.takeEnd(trailers)) return;
     this.trailers = trailers;
     this.stream.sendEnd(trailers);
     this.finish();
@@ -417,6 +445,36 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     }
   }
 
+  /** For {@link StreamBodies} and {@link ResponseFilters}. */
+  get requestHold(): BodyHold {
+    return (this.early ??= new BodyHold());
+  }
+
+  get responseHold(): BodyHold | undefined {
+    return this.responses.held;
+  }
+
+  get requestComplete(): boolean {
+    return this.requestEnded;
+  }
+
+  pauseUpstream(): void {
+    this.router?.pauseResponse();
+  }
+
+  resumeUpstream(): void {
+    this.router?.onDownstreamDrain();
+  }
+
+  answerInstead(reply: LocalReply): void {
+    if (this.over) return;
+    this.responses.drop();
+    this.response = undefined;
+    this.router?.cancel();
+    this.filters = [];
+    this.onLocalReply(reply);
+  }
+
   /** Ends everything that still runs for this request and records it. */
   private finish(): void {
     if (this.over) return;
@@ -424,7 +482,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.timers.stop();
     this.cancelWait?.();
     this.cancelWait = undefined;
-    this.early = [];
+    this.early = undefined;
+    this.responses.drop();
     this.router?.cancel();
     this.stats.gauges.downstream_rq_active--;
     this.stats.counters.downstream_rq_completed++;
