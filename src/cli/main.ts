@@ -21,6 +21,9 @@ const COMMANDS: readonly CommandRow[] = [
   { names: ['proxy-config', 'pc'], load: async () => (await import('./commands/proxy-config.ts')).addProxyConfig },
   { names: ['kube-inject'], load: async () => (await import('./commands/kube-inject.ts')).addKubeInject },
   { names: ['analyze'], load: async () => (await import('./commands/analyze.ts')).addAnalyze },
+  { names: ['experimental', 'x', 'exp'], load: async () => (await import('./commands/experimental.ts')).addExperimental },
+  { names: ['waypoint'], load: async () => (await import('./commands/waypoint.ts')).addWaypoint },
+  { names: ['ztunnel-config', 'zc'], load: async () => (await import('./commands/ztunnel-config.ts')).addZtunnelConfig },
   { names: ['load'], load: async () => (await import('./commands/load.ts')).addLoad },
   { names: ['completion'], load: async () => (await import('./commands/completion.ts')).addCompletion },
 ];

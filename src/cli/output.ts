@@ -11,9 +11,14 @@ export function formatOption(description = 'format of the output', forPeople?: s
   return forPeople === undefined ? option : option.default(forPeople);
 }
 
+/** Data as text that ends with a line feed. */
+export function dataText(data: unknown, format: OutputFormat): string {
+  return format === 'json' ? `${JSON.stringify(data, null, 4)}\n` : stringify(data, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
 /** Writes data to standard output. */
 export function printData(data: unknown, format: OutputFormat): void {
-  process.stdout.write(format === 'json' ? `${JSON.stringify(data, null, 4)}\n` : stringify(data, { lineWidth: 0 }));
+  process.stdout.write(dataText(data, format));
 }
 
 const LEVELS = { error: 'Error', warning: 'Warning', info: 'Info' } as const;

@@ -15,7 +15,7 @@ const OWNERS: Readonly<Record<string, ResourceType>> = {
 };
 
 /** Rejects with a sentence that names what was not found. */
-export async function resolvePod(client: KubeClient, argument: string, namespace: string): Promise<PodName> {
+export async function resolvePod(client: Pick<KubeClient, 'get' | 'list'>, argument: string, namespace: string): Promise<PodName> {
   const [kind, target] = argument.includes('/') ? (argument.split('/', 2) as [string, string]) : ['pod', argument];
   if (/^(po|pods?)$/.test(kind)) {
     const [name, given] = await splitNamespace(client, target, namespace);
@@ -34,7 +34,7 @@ export async function resolvePod(client: KubeClient, argument: string, namespace
 }
 
 /** A pod's own name may contain dots, so the whole argument is tried first. */
-async function splitNamespace(client: KubeClient, target: string, namespace: string): Promise<readonly [string, string]> {
+async function splitNamespace(client: Pick<KubeClient, 'get' | 'list'>, target: string, namespace: string): Promise<readonly [string, string]> {
   if (await client.get(POD, target, namespace)) return [target, namespace];
   const dot = target.lastIndexOf('.');
   if (dot > 0 && (await client.get(POD, target.slice(0, dot), target.slice(dot + 1)))) return [target.slice(0, dot), target.slice(dot + 1)];

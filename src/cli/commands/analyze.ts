@@ -3,17 +3,17 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { LineCounter, parse, parseAllDocuments } from 'yaml';
-import { messageOf } from '../../base/errors.ts';
 import type { Issue } from '../../base/issue.ts';
 import { analyze, ANALYZERS, OPTIONAL_ANALYZERS } from '../../analysis/analyze.ts';
 import { ORIGIN } from '../../analysis/message.ts';
-import { ApiError, type KubeClient } from '../../kube/client/client.ts';
+import { ApiError } from '../../kube/client/client.ts';
 import type { MeshConfig } from '../../objects/istio/mesh-config.ts';
 import type { ConfigMap } from '../../objects/kubernetes/config-map.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { KINDS } from '../../objects/registry.ts';
-import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { formatOption, issueLine, printData } from '../output.ts';
+import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
+import { guarded, REAL_WORLD, type ClusterReader, type CommandWorld } from '../command-world.ts';
+import { formatOption, issueLine, dataText } from '../output.ts';
 
 interface Flags extends ClusterOptions {
   readonly allNamespaces?: boolean;
@@ -34,7 +34,7 @@ const LEVELS = ['info', 'warning', 'error'];
 const READ_KINDS = ['Namespace', 'Pod', 'Service', 'Deployment', 'ConfigMap', 'Secret', 'Node', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'CustomResourceDefinition'];
 const READ_GROUPS = /(^|\.)istio\.io$|^gateway\.networking\.k8s\.io$/;
 
-export function addAnalyze(program: Command): void {
+export function addAnalyze(program: Command, world = REAL_WORLD): void {
   withClusterOptions(program.command('analyze [files...]').description('Find mistakes in Istio configuration, in files and in the cluster'))
     .option('-A, --all-namespaces', 'analyze all namespaces')
     .option('--use-kube [yes]', 'also look at the cluster; false looks only at the files', (value: string) => value !== 'false', true)
@@ -48,13 +48,8 @@ export function addAnalyze(program: Command): void {
     .addOption(levelOption('--failure-threshold <level>', 'exit with 79 from this level on', 'Error'))
     .addOption(levelOption('--output-threshold <level>', 'print from this level on', 'Info'))
     .action(async (files: readonly string[], flags: Flags) => {
-      if (flags.listAnalyzers) return void process.stdout.write(`${Object.keys(ANALYZERS).join('\n')}\n`);
-      try {
-        await run(files, flags);
-      } catch (error) {
-        process.stderr.write(`Error: ${messageOf(error)}\n`);
-        process.exitCode = 1;
-      }
+      if (flags.listAnalyzers) return world.print(`${Object.keys(ANALYZERS).join('\n')}\n`);
+      await guarded(world, () => run(world, files, flags));
     });
 }
 
@@ -66,27 +61,27 @@ function levelOption(flags: string, description: string, fallback: string): Opti
   });
 }
 
-async function run(files: readonly string[], flags: Flags): Promise<void> {
+async function run(world: CommandWorld, files: readonly string[], flags: Flags): Promise<void> {
   const unknown = flags.analyzer.find((name) => !(name in ANALYZERS) && !(name in OPTIONAL_ANALYZERS));
   if (unknown !== undefined) throw new Error(`there is no analyzer ${unknown}; analyze -L lists them`);
   let namespace = flags.namespace ?? 'default';
   const fromFiles = files.flatMap((file) => readObjects(file, flags.recursive === true));
   let objects: readonly KubeObject[] = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
   if (flags.useKube) {
-    const cluster = openCluster(flags);
+    const cluster = world.open(flags);
     namespace = cluster.namespace;
     const names = new Set(objects.map(identity));
     // A file stands for what would be applied: it hides the object of that name in the cluster.
     objects = [...objects, ...(await clusterObjects(cluster.client)).filter((object) => !names.has(identity(object)))];
-    cluster.client.close();
+    cluster.close();
   }
   const inScope = (issue: Issue) => flags.allNamespaces || !flags.useKube || (issue.object.namespace ?? issue.object.name) === namespace || issue.object.origin !== undefined;
   const threshold = LEVELS.indexOf(flags.outputThreshold.toLowerCase());
   const meshConfig = meshConfigOf(objects, flags);
   const issues = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }), ...(flags.analyzer.length > 0 && { analyzers: flags.analyzer }), ...(meshConfig && { meshConfig }) })
     .filter((issue) => inScope(issue) && !suppressed(issue, flags.suppress) && LEVELS.indexOf(issue.severity) >= threshold);
-  print(issues, flags, files.length > 0 && !flags.useKube ? files.join(', ') : namespace);
-  if (issues.some((issue) => LEVELS.indexOf(issue.severity) >= LEVELS.indexOf(flags.failureThreshold.toLowerCase()))) process.exitCode = FOUND_ISSUES;
+  print(world, issues, flags, files.length > 0 && !flags.useKube ? files.join(', ') : namespace);
+  if (issues.some((issue) => LEVELS.indexOf(issue.severity) >= LEVELS.indexOf(flags.failureThreshold.toLowerCase()))) world.exitWith(FOUND_ISSUES);
 }
 
 /** The file's, else that of the `istio` ConfigMap. */
@@ -96,13 +91,13 @@ function meshConfigOf(objects: readonly KubeObject[], flags: Flags): MeshConfig 
   return text === undefined ? undefined : ((parse(text) ?? undefined) as MeshConfig | undefined);
 }
 
-function print(issues: readonly Issue[], flags: Flags, scope: string): void {
+function print(world: CommandWorld, issues: readonly Issue[], flags: Flags, scope: string): void {
   if (flags.output !== 'log') {
-    printData(issues.map((issue) => ({ code: issue.code, level: issue.severity[0]!.toUpperCase() + issue.severity.slice(1), origin: `${issue.object.kind} ${issue.object.namespace ? `${issue.object.namespace}/` : ''}${issue.object.name}`, ...(issue.object.origin && { reference: issue.object.origin }), path: issue.path, message: issue.message, ...(issue.fix && { fix: issue.fix }) })), flags.output);
+    world.print(dataText(issues.map((issue) => ({ code: issue.code, level: issue.severity[0]!.toUpperCase() + issue.severity.slice(1), origin: `${issue.object.kind} ${issue.object.namespace ? `${issue.object.namespace}/` : ''}${issue.object.name}`, ...(issue.object.origin && { reference: issue.object.origin }), path: issue.path, message: issue.message, ...(issue.fix && { fix: issue.fix }) })), flags.output));
     return;
   }
-  for (const issue of issues) process.stdout.write(`${issueLine(issue)}\n`);
-  if (issues.length === 0) process.stdout.write(`✔ No validation issues found when analyzing ${flags.allNamespaces ? 'all namespaces' : flags.useKube ? `namespace: ${scope}` : scope}.\n`);
+  for (const issue of issues) world.print(`${issueLine(issue)}\n`);
+  if (issues.length === 0) world.print(`✔ No validation issues found when analyzing ${flags.allNamespaces ? 'all namespaces' : flags.useKube ? `namespace: ${scope}` : scope}.\n`);
 }
 
 function identity(object: KubeObject): string {
@@ -137,7 +132,7 @@ function readObjects(path: string, recursive: boolean): readonly KubeObject[] {
   });
 }
 
-async function clusterObjects(client: KubeClient): Promise<readonly KubeObject[]> {
+async function clusterObjects(client: ClusterReader): Promise<readonly KubeObject[]> {
   const kinds = KINDS.filter((kind) => READ_KINDS.includes(kind.kind) || READ_GROUPS.test(kind.group));
   const lists = await Promise.all(kinds.map(async (kind) => {
     const type = { group: kind.group, version: kind.versions[0]!, kind: kind.kind, plural: kind.plural, namespaced: kind.namespaced };

@@ -1,13 +1,12 @@
 /** `proxy-config`: what one proxy was given, read from the proxy itself or from a saved dump. */
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { messageOf } from '../../base/errors.ts';
-import { execInPod } from '../../kube/client/exec.ts';
-import { openCluster, withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { formatOption, printData } from '../output.ts';
+import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
+import { guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
+import { dataText, formatOption } from '../output.ts';
 import { resolvePod } from '../pod-name.ts';
 import { CLUSTER_HEADER, clusterRow, EDS_HEADER, edsRows, ENDPOINT_HEADER, endpointRows, filterClusters, type EndpointFilter } from '../proxy-config/clusters.ts';
-import { parseConfigDump, textOf, type ConfigDump, type Json } from '../proxy-config/dump.ts';
+import { parseConfigDump, sectionOf, textOf, untyped, type ConfigDump, type Json } from '../proxy-config/dump.ts';
+import { ecdsTable } from '../proxy-config/ecds.ts';
 import { filterListeners, LISTENER_HEADER, listenerRows } from '../proxy-config/listeners.ts';
 import { filterRoutes, ROUTE_HEADER, routeRows } from '../proxy-config/routes.ts';
 import { SECRET_HEADER, secretRows } from '../proxy-config/secrets.ts';
@@ -31,82 +30,72 @@ interface Flags extends ClusterOptions {
 }
 
 /** Prints one view of a dump. */
-type View = (dump: ConfigDump, flags: Flags) => { readonly table: string; readonly data: unknown };
+type View = (dump: ConfigDump, flags: Flags, now: Date) => { readonly table: string; readonly data: unknown };
 
 const port = (flags: Flags) => (flags.port === undefined ? {} : { port: Number(flags.port) });
 const pick = (flags: Flags, ...names: readonly (keyof Flags)[]) => Object.fromEntries(names.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]));
-const sectionOf = (dump: ConfigDump, kind: string) => dump.raw.find((config) => textOf(config['@type']).endsWith(`.${kind}ConfigDump`)) ?? {};
-
 const VIEWS: Readonly<Record<string, View>> = {
   clusters: (dump, flags) => {
     const clusters = filterClusters(dump, { ...pick(flags, 'fqdn', 'subset', 'direction'), ...port(flags) });
-    return { table: formatTable(CLUSTER_HEADER, clusters.map((cluster) => clusterRow(cluster))), data: clusters };
+    return { table: formatTable(CLUSTER_HEADER, clusters.map((cluster) => clusterRow(cluster))), data: clusters.map(untyped) };
   },
   listeners: (dump, flags) => {
     const listeners = filterListeners(dump, { ...pick(flags, 'address', 'type'), ...port(flags) });
-    return { table: formatTable(LISTENER_HEADER, listeners.flatMap(listenerRows), 1), data: listeners };
+    return { table: formatTable(LISTENER_HEADER, listeners.flatMap(listenerRows), 1), data: listeners.map(untyped) };
   },
   routes: (dump, flags) => {
     const routes = filterRoutes(dump, flags.name);
     const brief = (): readonly Row[] => routes.map((route) => [textOf(route['name']), String((route['virtualHosts'] as readonly Json[] | undefined)?.length ?? 0)]);
-    return { table: flags.verbose ? formatTable(ROUTE_HEADER, routes.flatMap((route) => routeRows(route))) : formatTable(['NAME', 'VIRTUAL HOSTS'], brief()), data: routes };
+    return { table: flags.verbose ? formatTable(ROUTE_HEADER, routes.flatMap((route) => routeRows(route))) : formatTable(['NAME', 'VIRTUAL HOSTS'], brief()), data: routes.map(untyped) };
   },
-  secret: (dump) => ({ table: dump.secrets.length > 0 ? formatTable(SECRET_HEADER, secretRows(dump, new Date())) : 'No active or warming secrets found.\n', data: sectionOf(dump, 'Secrets') }),
+  secret: (dump, _flags, now) => ({ table: dump.secrets.length > 0 ? formatTable(SECRET_HEADER, secretRows(dump, now)) : 'No active or warming secrets found.\n', data: sectionOf(dump, 'Secrets') }),
   bootstrap: (dump) => ({ table: bootstrapSummary(dump), data: sectionOf(dump, 'Bootstrap') }),
-  all: (dump, flags) => ({ table: fullSummary(dump, flags.withHeaders === true, new Date()), data: { configs: dump.raw } }),
+  ecds: (dump) => ({ table: ecdsTable(dump), data: sectionOf(dump, 'Ecds') }),
+  all: (dump, flags, now) => ({ table: fullSummary(dump, flags.withHeaders === true, now), data: { configs: dump.raw } }),
 };
 
-export function addProxyConfig(program: Command): void {
+export function addProxyConfig(program: Command, world = REAL_WORLD): void {
   const group = program.command('proxy-config').alias('pc').description('Show what a proxy was configured with')
     .addHelpText('after', '\nA pod is written as name, name.namespace, or deploy/name, svc/name for their first running pod.');
   const add = (name: string, aliases: readonly string[], description: string) =>
     withClusterOptions(group.command(`${name} [pod]`).aliases([...aliases]).description(description))
       .option('-f, --file <file>', 'a saved config dump instead of a running proxy')
       .addOption(formatOption('format of the output', 'short'))
-      .action((pod: string | undefined, flags: Flags) => show(name, pod, flags));
+      .action((pod: string | undefined, flags: Flags) => guarded(world, () => show(world, name, pod, flags)));
   add('clusters', ['cluster', 'c'], 'Clusters').option('--fqdn <name>', 'host, or a part of it').option('--port <n>', 'service port').option('--subset <name>', 'subset').option('--direction <d>', 'inbound or outbound');
   add('listeners', ['listener', 'l'], 'Listeners and their filter chains').option('--address <ip>', 'address').option('--port <n>', 'port').option('--type <type>', 'HTTP, TCP or HTTP+TCP');
   add('routes', ['route', 'r'], 'Routes').option('--name <name>', 'route configuration').option('--no-verbose', 'only names and the number of virtual hosts');
   add('endpoints', ['endpoint', 'ep'], 'Endpoints as the load balancers see them now').option('--address <ip>', 'address').option('--port <n>', 'port').option('--cluster <name>', 'cluster').option('--status <s>', 'healthy, unhealthy …');
   add('secret', ['secrets', 's'], 'Certificates; keys are never shown');
   add('bootstrap', ['b'], 'How the proxy was started');
+  add('ecds', ['ec'], 'Filters that are discovered on their own');
   add('all', ['a'], 'Everything').option('--with-headers', 'a title above every table');
 }
 
-async function show(name: string, pod: string | undefined, flags: Flags): Promise<void> {
-  try {
-    if (pod === undefined && flags.file === undefined) throw new Error(`${name} requires pod name or --file parameter`);
-    if (name === 'endpoints' && flags.file === undefined) return await showEndpoints(pod!, flags);
-    const text = flags.file === undefined ? await askProxy(pod!, 'config_dump?include_eds', flags) : readFileSync(flags.file === '-' ? 0 : flags.file, 'utf8');
-    const dump = parseConfigDump(text);
-    const { table, data } = name === 'endpoints' ? { table: formatTable(EDS_HEADER, edsRows(dump, endpointFilter(flags))), data: dump.endpoints } : VIEWS[name]!(dump, flags);
-    if (flags.output === 'short') process.stdout.write(table);
-    else printData(data, flags.output);
-  } catch (error) {
-    process.stderr.write(`Error: ${messageOf(error)}\n`);
-    process.exitCode = 1;
-  }
+async function show(world: CommandWorld, name: string, pod: string | undefined, flags: Flags): Promise<void> {
+  if (pod === undefined && flags.file === undefined) throw new Error(`${name} requires pod name or --file parameter`);
+  if (name === 'endpoints' && flags.file === undefined) return await showEndpoints(world, pod!, flags);
+  const text = flags.file === undefined ? await askProxy(world, pod!, 'config_dump?include_eds', flags) : world.readFile(flags.file);
+  const dump = parseConfigDump(text);
+  const { table, data } = name === 'endpoints' ? { table: formatTable(EDS_HEADER, edsRows(dump, endpointFilter(flags))), data: dump.endpoints.map(untyped) } : VIEWS[name]!(dump, flags, world.now());
+  world.print(flags.output === 'short' ? table : dataText(data, flags.output));
 }
 
 function endpointFilter(flags: Flags): EndpointFilter {
   return { ...pick(flags, 'address', 'cluster', 'status'), ...port(flags) };
 }
 
-async function showEndpoints(pod: string, flags: Flags): Promise<void> {
-  const clusters = JSON.parse(await askProxy(pod, 'clusters?format=json', flags)) as Json;
-  if (flags.output === 'short') process.stdout.write(formatTable(ENDPOINT_HEADER, endpointRows(clusters, endpointFilter(flags))));
-  else printData(clusters, flags.output);
+async function showEndpoints(world: CommandWorld, pod: string, flags: Flags): Promise<void> {
+  const clusters = JSON.parse(await askProxy(world, pod, 'clusters?format=json', flags)) as Json;
+  world.print(flags.output === 'short' ? formatTable(ENDPOINT_HEADER, endpointRows(clusters, endpointFilter(flags))) : dataText(clusters, flags.output));
 }
 
 /** The proxy's admin answers only inside its pod, so the agent there is asked to ask it. */
-async function askProxy(argument: string, path: string, flags: Flags): Promise<string> {
-  const { client, namespace, access } = openCluster(flags);
+async function askProxy(world: CommandWorld, argument: string, path: string, flags: Flags): Promise<string> {
+  const cluster = world.open(flags);
   try {
-    const pod = await resolvePod(client, argument, namespace);
-    const { stdout, stderr, exitCode } = await execInPod(access, { namespace: pod.namespace, pod: pod.name, container: 'istio-proxy', command: ['pilot-agent', 'request', 'GET', path] });
-    if (exitCode !== 0) throw new Error(stderr.trim() || `pilot-agent in ${pod.namespace}/${pod.name} ended with ${exitCode}`);
-    return stdout;
+    return await world.askProxy(flags, await resolvePod(cluster.client, argument, cluster.namespace), path);
   } finally {
-    client.close();
+    cluster.close();
   }
 }

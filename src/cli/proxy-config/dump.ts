@@ -42,6 +42,20 @@ export function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** One kind of section as a message of its own, as istioctl prints it; several of a kind become one. */
+export function sectionOf(dump: ConfigDump, kind: string): Json {
+  const merged: Record<string, unknown> = {};
+  for (const section of dump.raw.filter((config) => String(config['@type']).endsWith(`.${kind}ConfigDump`)).map((config) => camel(config) as Json))
+    for (const [key, value] of Object.entries(untyped(section))) merged[key] = Array.isArray(value) && Array.isArray(merged[key]) ? [...(merged[key] as readonly unknown[]), ...(value as readonly unknown[])] : value;
+  return merged;
+}
+
+/** A message without the type that it carried inside an Any. */
+export function untyped(message: Json): Json {
+  const { '@type': _type, ...fields } = message;
+  return fields;
+}
+
 /** A map, or an empty one. */
 export function json(value: unknown): Json {
   return isJson(value) ? value : {};
