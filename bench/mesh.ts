@@ -24,25 +24,7 @@ endpoints: [{addresses: [${ip}], conditions: {ready: true}, targetRef: {kind: Po
 const BACKEND_PORTS = [['http', 80, BACKEND.http], ['http2', 82, BACKEND.h2c], ['tcp', 9000, BACKEND.http]] as const;
 const MESHED_PORTS = [['http', 80, 8000]] as const;
 
-/** Objects of the bench; `certificate` is the PEM pair of the TLS listener, `variant` changes one route (configuration changes under load). */
-export function benchMesh(certificate: { readonly cert: string; readonly key: string }, variant = 0): readonly KubeObject[] {
-  const headerRoutes = Array.from({ length: HEADER_ROUTES }, (_, index) => `
-  - match: [{headers: {x-route: {exact: r${index}}}, uri: {prefix: /}}]
-    headers: {request: {set: {x-matched: r${index}}}}
-    route: [{destination: {host: backend, port: {number: 80}}}]`).join('');
-  const virtualService = (name: string, host: string, http: string) => `
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: ${name}, namespace: app}
-spec:
-  hosts: [${host}]
-  gateways: [bench]
-  http:${http}
----`;
-  const plain = (name: string, port: number) => `
-  - headers: {response: {set: {x-variant: "${variant}"}}}
-    route: [{destination: {host: ${name}, port: {number: ${port}}}}]`;
-  const text = `
+const WORKLOADS = `
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: istio, namespace: istio-system}
@@ -73,7 +55,27 @@ kind: Pod
 metadata: {name: backend, namespace: app, labels: {app: backend, version: v1}}
 spec: {serviceAccountName: backend, containers: [{name: main}]}
 status: {phase: Running, podIP: ${BACKEND.ip}}
----${service('backend', '10.96.0.20', 'backend', BACKEND_PORTS)}${slice('backend', 'backend', BACKEND.ip, BACKEND_PORTS)}${service('meshed', '10.96.0.21', 'meshed', MESHED_PORTS)}${slice('meshed', 'client', '10.244.0.10', MESHED_PORTS)}
+---${service('backend', '10.96.0.20', 'backend', BACKEND_PORTS)}${slice('backend', 'backend', BACKEND.ip, BACKEND_PORTS)}${service('meshed', '10.96.0.21', 'meshed', MESHED_PORTS)}${slice('meshed', 'client', '10.244.0.10', MESHED_PORTS)}`;
+
+/** Objects of the bench; `certificate` is the PEM pair of the TLS listener, `variant` changes one route (configuration changes under load). */
+export function benchMesh(certificate: { readonly cert: string; readonly key: string }, variant = 0): readonly KubeObject[] {
+  const headerRoutes = Array.from({ length: HEADER_ROUTES }, (_, index) => `
+  - match: [{headers: {x-route: {exact: r${index}}}, uri: {prefix: /}}]
+    headers: {request: {set: {x-matched: r${index}}}}
+    route: [{destination: {host: backend, port: {number: 80}}}]`).join('');
+  const virtualService = (name: string, host: string, http: string) => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ${name}, namespace: app}
+spec:
+  hosts: [${host}]
+  gateways: [bench]
+  http:${http}
+---`;
+  const plain = (name: string, port: number) => `
+  - headers: {response: {set: {x-variant: "${variant}"}}}
+    route: [{destination: {host: ${name}, port: {number: ${port}}}}]`;
+  const text = `${WORKLOADS}
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: bench, namespace: app}

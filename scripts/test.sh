@@ -19,10 +19,13 @@ step setup bash scripts/setup.sh --with-envoy
 step build node scripts/build.mjs
 step types node node_modules/typescript-7/bin/tsc -p tsconfig.json
 step "types of pure rooms" node node_modules/typescript-7/bin/tsc -p tsconfig.pure.json
-step lint oxlint --type-aware -c oxlint.json src test scripts samples
+step lint oxlint --type-aware -c oxlint.json src test scripts samples bench
 step doors depcruise --config dependency-cruiser.cjs src
 step "unit and conformance tests" vitest run --reporter=default --reporter=json --outputFile.json=build/results/unit.json
 count build/results/unit.json
+step behaviour node test/behaviour/run.mjs --json build/results/behaviour.json
+count build/results/behaviour.json
+step "behaviour of random meshes" node test/behaviour/run.mjs --soak 10s
 if [ -f test/e2e/run.mjs ]; then
   step "end to end" node test/e2e/run.mjs --json build/results/e2e.json
   count build/results/e2e.json
