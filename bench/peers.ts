@@ -32,7 +32,7 @@ events { worker_connections 8192; }
 http {
   access_log off; sendfile on; tcp_nodelay on; keepalive_requests 1000000000; open_file_cache max=16; client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
   server { listen ${BACKEND.ip}:${BACKEND.http} backlog=4096; listen 10.244.0.10:8000 backlog=4096; root ${html}; location = /post { return 200 "${'y'.repeat(1024)}"; } }
-  server { listen ${BACKEND.ip}:${BACKEND.h2c} http2 backlog=4096; http2_max_requests 1000000000; http2_max_concurrent_streams 1024; root ${html}; location = /post { return 200 "${'y'.repeat(1024)}"; } }
+  server { listen ${BACKEND.ip}:${BACKEND.h2c} http2 backlog=4096; keepalive_requests 1000000000; http2_max_concurrent_streams 1024; root ${html}; location = /post { return 200 "${'y'.repeat(1024)}"; } }
 }`);
   return start('nginx', ['-c', conf]);
 }
