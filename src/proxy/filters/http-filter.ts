@@ -1,4 +1,4 @@
-import type { PeerMetadata, ResponseFlag } from '../../telemetry/traffic-record.ts';
+import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
@@ -44,6 +44,8 @@ export interface FilterContext {
   readonly sideCall: SideCall;
   /** What filters leave for each other. */
   readonly metadata: DynamicMetadata;
+  /** What is known of the request by now, for values with formats. */
+  known(): TrafficRecord;
   /** Bodies, for filters that look at them whole. */
   readonly bodies: BodyAccess;
   /** Looks the route up again, after a filter changed what routes are chosen by. */

@@ -182,6 +182,10 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     return hcm.routes()?.lookup(this.request, { secure: this.info.connection.tls !== undefined, random: proxy.random() }) ?? { kind: 'none' };
   }
 
+  known(): TrafficRecord {
+    return recordOf(this);
+  }
+
   refreshRoute(): void {
     if (this.router !== undefined || this.over) return;
     const lookup = this.lookUp();
