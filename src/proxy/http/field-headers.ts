@@ -5,9 +5,16 @@ import type { HeaderMap } from './message.ts';
 export class FieldHeaders implements HeaderMap {
   /** Names (lower case) and values by turns. */
   private fields: string[];
+  /** Names whose values no compression table may keep, as the peer asked. @see RFC 7541 section 7.1.3 */
+  neverIndexed: ReadonlySet<string> | undefined;
 
   constructor(fields: string[] = []) {
     this.fields = fields;
+  }
+
+  /** Names and values by turns, for codecs; not to be changed. */
+  get flat(): readonly string[] {
+    return this.fields;
   }
 
   static of(pairs: Iterable<readonly [string, string]>): FieldHeaders {
