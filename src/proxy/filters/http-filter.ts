@@ -65,6 +65,8 @@ export interface FilterContext {
 export interface BodyAccess {
   /** Collects the request's body; `done` is called once, with nothing when it is longer than `maxBytes`. It may be called at once. */
   bufferRequest(maxBytes: number, done: (body: Buffer | undefined) => void): void;
+  /** The beginning of what was collected, at most so many bytes: for a body that is longer than was asked for. */
+  requestPrefix(maxBytes: number): Buffer;
   /** What goes on instead of the collected body. The filter sets `content-length`. */
   replaceRequest(body: Buffer): void;
   /** After the body was collected. */

@@ -1,6 +1,11 @@
+import { bufferFilter } from './envoy.filters.http.buffer/filter.ts';
 import { corsFilter } from './envoy.filters.http.cors/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
+import { extAuthzFilter } from './envoy.filters.http.ext_authz/filter.ts';
+import { headerMutationFilter } from './envoy.filters.http.header_mutation/filter.ts';
 import { jwtAuthnFilter } from './envoy.filters.http.jwt_authn/filter.ts';
+import { localRateLimitFilter } from './envoy.filters.http.local_ratelimit/filter.ts';
+import { luaFilter } from './envoy.filters.http.lua/filter.ts';
 import { rbacFilter } from './envoy.filters.http.rbac/filter.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
 import { alpnFilter } from './istio.alpn/filter.ts';
@@ -14,11 +19,16 @@ function elsewhere(name: string, typeUrl: string): HttpFilterFactory {
 /** Every HTTP filter we obey, by the type URL of its config. */
 const FACTORIES: readonly HttpFilterFactory[] = [
   peerMetadataFilter,
+  extAuthzFilter,
   jwtAuthnFilter,
   rbacFilter,
   alpnFilter,
   faultFilter,
   corsFilter,
+  localRateLimitFilter,
+  headerMutationFilter,
+  bufferFilter,
+  luaFilter,
   // The stream itself forwards: the router is the end of every chain.
   elsewhere('envoy.filters.http.router', 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router'),
   // Istio's metrics are made from the record at the end of the request; the config compiler reads this filter's config.

@@ -46,6 +46,11 @@ export class BodyHold {
     else this.waiting = { maxBytes, done };
   }
 
+  /** The first bytes; they stay. */
+  prefix(maxBytes: number): Buffer {
+    return this.whole().subarray(0, maxBytes);
+  }
+
   replace(body: Buffer): void {
     this.chunks = body.length === 0 ? [] : [body];
     this.bytes = body.length;

@@ -23,6 +23,10 @@ export class StreamBodies implements BodyAccess {
     if (stream.requestHold.wanted) stream.resumeRequest();
   }
 
+  requestPrefix(maxBytes: number): Buffer {
+    return this.stream.requestHold.prefix(maxBytes);
+  }
+
   replaceRequest(body: Buffer): void {
     this.stream.requestHold.replace(body);
   }
