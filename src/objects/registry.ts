@@ -20,7 +20,7 @@ import { PERSISTENT_VOLUME_CLAIM_KIND } from './kubernetes/persistent-volume-cla
 import { POD_KIND } from './kubernetes/pod.ts';
 import { LIMIT_RANGE_KIND, NETWORK_POLICY_KIND, POD_DISRUPTION_BUDGET_KIND, PRIORITY_CLASS_KIND, RESOURCE_QUOTA_KIND } from './kubernetes/policy.ts';
 import { CLUSTER_ROLE_BINDING_KIND, CLUSTER_ROLE_KIND, ROLE_BINDING_KIND, ROLE_KIND } from './kubernetes/rbac.ts';
-import { REPLICA_SET_KIND } from './kubernetes/replica-set.ts';
+import { REPLICA_SET_KIND, REPLICATION_CONTROLLER_KIND } from './kubernetes/replica-set.ts';
 import { SECRET_KIND } from './kubernetes/secret.ts';
 import { SERVICE_ACCOUNT_KIND } from './kubernetes/service-account.ts';
 import { SERVICE_KIND } from './kubernetes/service.ts';
@@ -43,6 +43,7 @@ export const KINDS: readonly KindInfo[] = [
   ENDPOINT_SLICE_KIND,
   DEPLOYMENT_KIND,
   REPLICA_SET_KIND,
+  REPLICATION_CONTROLLER_KIND,
   STATEFUL_SET_KIND,
   DAEMON_SET_KIND,
   CONTROLLER_REVISION_KIND,

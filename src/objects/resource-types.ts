@@ -27,6 +27,8 @@ export const ENDPOINT_SLICE = type('discovery.k8s.io', 'v1', 'EndpointSlice', 'e
 export const DEPLOYMENT = type('apps', 'v1', 'Deployment', 'deployments');
 /** ReplicaSet (apps). */
 export const REPLICA_SET = type('apps', 'v1', 'ReplicaSet', 'replicasets');
+/** ReplicationController. */
+export const REPLICATION_CONTROLLER = type('', 'v1', 'ReplicationController', 'replicationcontrollers');
 /** StatefulSet (apps). */
 export const STATEFUL_SET = type('apps', 'v1', 'StatefulSet', 'statefulsets');
 /** DaemonSet (apps). */

@@ -14,7 +14,7 @@ export type InformerEvent<T> =
 
 /** A local, always current copy of one kind. List, then watch, with back-off, relist on 410, and no silent stop. */
 export interface Informer<T extends KubeObject> {
-  /** Resolves when the first list has been delivered. Stays pending when the informer is stopped before. */
+  /** Resolves when the first list has been delivered, or when an optional kind is not served. Stays pending when the informer is stopped before. */
   readonly synced: Promise<void>;
   /** Current objects by `namespace/name`. */
   items(): ReadonlyMap<string, T>;
@@ -59,6 +59,10 @@ class Cache<T extends KubeObject> implements Informer<T> {
     const present = new Set(items.map(keyOf));
     for (const key of this.objects.keys()) if (!present.has(key)) this.remove(key);
     for (const item of items) this.put(item);
+    this.markSynced();
+  }
+
+  absent(): void {
     this.markSynced();
   }
 

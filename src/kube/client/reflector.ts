@@ -14,6 +14,8 @@ export interface ReflectorSink<T> {
   /** The complete state; objects that are not in it are gone. */
   replace(items: readonly T[]): void;
   change(event: WatchEvent<T>): void;
+  /** The API does not serve the kind (yet). Only called with {@link ReflectorOptions.optional}. */
+  absent?(): void;
 }
 
 export interface ReflectorOptions extends ListOptions {
@@ -24,6 +26,8 @@ export interface ReflectorOptions extends ListOptions {
   readonly backoff?: Backoff;
   /** A watch without any event (bookmarks come about once a minute) for so long is dead and opened anew. Default 150 000 ms. */
   readonly idleTimeoutMs?: number;
+  /** The kind need not be served: looking for it again and again is no reason to complain. */
+  readonly optional?: boolean;
 }
 
 const SHORT_WATCH_MS = 1000;
@@ -56,7 +60,10 @@ export async function runReflector<T extends KubeObject>(client: KubeClient, typ
       resourceVersion = thrown instanceof WatchFailed && !expired && failures < FAILURES_BEFORE_LIST ? thrown.resourceVersion : undefined;
       const delayMs = backoff.next();
       const fields = { resource: type.plural, group: type.group, error: messageOf(thrown), delayMs: Math.round(delayMs) };
-      if (expired) log.debug('watch is too old, listing again', fields);
+      const absent = options.optional && thrown instanceof ApiError && thrown.code === 404;
+      if (absent) guarded(type, () => sink.absent?.());
+      if (absent) log.debug('not served', fields);
+      else if (expired) log.debug('watch is too old, listing again', fields);
       else log.warn(thrown instanceof WatchFailed ? 'watch failed' : 'list failed', fields);
       await sleep(clock, delayMs, signal);
     }

@@ -1,25 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Pod } from '../../objects/kubernetes/pod.ts';
-import { NODE, POD } from '../../objects/resource-types.ts';
-import { createInformer } from '../client/informer.ts';
+import { NODE } from '../../objects/resource-types.ts';
 import { kubectlMissing, startTestServer, type TestServer } from '../server/testing.ts';
-import { startControllers } from './start.ts';
+import { startFakeKubelet, startTestControllers } from './testing.ts';
 
 const missing = kubectlMissing();
 if (missing) process.stderr.write(`skipped: workloads with kubectl, because ${missing}\n`);
-
-/** Pods become ready at once; those of jobs succeed or, with the label `fail`, fail. */
-function fakeKubelet(server: TestServer, signal: AbortSignal): void {
-  const { client } = server;
-  const now = () => new Date().toISOString();
-  const write = (pod: Pod): void => {
-    if (pod.status?.phase !== 'Pending' || pod.metadata.deletionTimestamp || pod.metadata.labels?.['stuck']) return;
-    const finished = pod.spec.restartPolicy === 'Always' ? undefined : pod.metadata.labels?.['fail'] ? 'Failed' : 'Succeeded';
-    const status = { phase: finished ?? 'Running', conditions: [{ type: 'Ready', status: finished ? 'False' : 'True' }], containerStatuses: [{ name: 'c', image: 'i', imageID: '', restartCount: 0, ready: !finished, state: finished ? { terminated: { exitCode: finished === 'Failed' ? 1 : 0, finishedAt: now() } } : { running: { startedAt: now() } } }] };
-    client.mergePatch(POD, pod.metadata.name, pod.metadata.namespace, { status }, { subresource: 'status' }).catch(() => {});
-  };
-  createInformer<Pod>(client, POD, { signal }).onEvent((event) => (event.type === 'deleted' ? undefined : write(event.object)));
-}
 
 describe.skipIf(missing)('workloads', () => {
   let server: TestServer;
@@ -31,10 +16,8 @@ describe.skipIf(missing)('workloads', () => {
   const eventually = (line: string) => expect.poll(() => kubectl(line), { timeout: 10_000, interval: 50 });
   beforeAll(async () => {
     server = await startTestServer();
-    const known = new Map<string, unknown>();
-    const informer = ((type: typeof POD) => known.get(type.plural) ?? known.set(type.plural, createInformer(server.client, type, { signal: ending.signal })).get(type.plural)) as Parameters<typeof startControllers>[0]['informer'];
-    startControllers({ client: server.client, signal: ending.signal, caPem: server.server.caPem, informer });
-    fakeKubelet(server, ending.signal);
+    startTestControllers(server, ending.signal);
+    startFakeKubelet(server, ending.signal);
     await server.client.create(NODE, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'one', labels: { disk: 'ssd' } } });
   });
   afterAll(async () => {

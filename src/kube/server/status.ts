@@ -109,7 +109,16 @@ export function statusOf(error: ApiError): Record<string, unknown> {
   };
 }
 
-const quote = (value: unknown): string => (typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? JSON.stringify(value) : String(value));
+/** A map of texts, as Go prints one. */
+export class GoMap {
+  constructor(readonly entries: Readonly<Record<string, string>>) {}
+
+  toString(): string {
+    return `map[string]string{${Object.keys(this.entries).sort().map((key) => `${JSON.stringify(key)}:${JSON.stringify(this.entries[key])}`).join(', ')}}`;
+  }
+}
+
+const quote = (value: unknown): string => value instanceof GoMap ? value.toString() : (typeof value === 'string' ? JSON.stringify(value) : typeof value === 'object' ? JSON.stringify(value) : String(value));
 
 export const required = (field: string, detail = ''): Cause => ({ reason: 'FieldValueRequired', message: `Required value${detail && `: ${detail}`}`, field });
 export const invalidValue = (field: string, value: unknown, detail: string): Cause => ({ reason: 'FieldValueInvalid', message: `Invalid value: ${quote(value)}: ${detail}`, field });

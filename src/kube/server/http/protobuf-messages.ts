@@ -100,6 +100,7 @@ export const MESSAGES: Readonly<Record<string, Message>> = {
   },
   'policy/v1/PodDisruptionBudget': { 1: ['metadata', META], 2: ['spec', { 1: ['minAvailable', 'intOrString'], 2: ['selector', SELECTOR], 3: ['maxUnavailable', 'intOrString'] }] },
   'policy/v1/Eviction': { 1: ['metadata', META], 2: ['deleteOptions', DELETE_OPTIONS] },
+  'scheduling.k8s.io/v1/PriorityClass': { 1: ['metadata', META], 2: ['value', 'int!'], 3: ['globalDefault', 'bool'], 4: ['description', 'string'], 5: ['preemptionPolicy', 'string'] },
   'v1/ResourceQuota': { 1: ['metadata', META], 2: ['spec', { 1: ['hard', 'quantityMap'], 2: texts('scopes') }] },
   'autoscaling/v1/HorizontalPodAutoscaler': { 1: ['metadata', META], 2: ['spec', { 1: ['scaleTargetRef', SCALE_TARGET], 2: ['minReplicas', 'int!'], 3: ['maxReplicas', 'int'], 4: ['targetCPUUtilizationPercentage', 'int!'] }] },
   'autoscaling/v2/HorizontalPodAutoscaler': {

@@ -79,5 +79,7 @@ export function contentCauses(resource: Resource, draft: Draft, old: KubeObject 
 }
 
 function schemaCauses(resource: Resource, draft: Draft): Cause[] {
-  return validateSchema(resource.schema, draft).map(({ path, reason, message }) => ({ reason, message, field: path || '<nil>' }));
+  const causes = validateSchema(resource.schema, draft).map(({ path, reason, message }) => ({ reason, message, field: path || '<nil>' }));
+  // Keys of built-in lists are for merging; whether one may come twice is a kind's own rule.
+  return resource.custom ? causes : causes.filter((cause) => cause.reason !== 'FieldValueDuplicate');
 }

@@ -51,6 +51,10 @@ export const WORKLOAD_TABLES: Readonly<Record<string, KindTable>> = {
       age(one, now), ...containersAndImages(at(one, 'spec', 'template', 'spec')), formatSelector(at(one, 'spec', 'selector')),
     ],
   },
+  '/ReplicationController': {
+    columns: columns(...integer('Desired', 'Current', 'Ready'), AGE, ...wide('Containers', 'Images', 'Selector')),
+    cells: (one, now) => [nameOf(one), count(one, 'spec', 'replicas'), count(one, 'status', 'replicas'), count(one, 'status', 'readyReplicas'), age(one, now), ...template(one), formatLabels(at(one, 'spec', 'selector'))],
+  },
   'apps/StatefulSet': {
     columns: columns('Ready', AGE, ...wide('Containers', 'Images')),
     cells: (one, now) => [nameOf(one), `${count(one, 'status', 'readyReplicas')}/${count(one, 'spec', 'replicas')}`, age(one, now), ...template(one)],

@@ -38,7 +38,13 @@ export function checkPodSpec(spec: unknown, path: string, otherVolumes: readonly
   if (!isObject(spec)) return [required(path)];
   const causes: Cause[] = [];
   const volumes = new Set([...otherVolumes, ...listAt(spec, 'volumes').map((volume) => textAt(volume, 'name'))]);
-  listAt(spec, 'volumes').forEach((volume, index) => causes.push(...checkName(textAt(volume, 'name'), 'label', `${path}.volumes[${index}].name`)));
+  const volumeNames = new Set<string>();
+  listAt(spec, 'volumes').forEach((volume, index) => {
+    const name = textAt(volume, 'name');
+    if (volumeNames.has(name)) causes.push(duplicate(`${path}.volumes[${index}].name`, name));
+    else causes.push(...checkName(name, 'label', `${path}.volumes[${index}].name`));
+    volumeNames.add(name);
+  });
   const names = new Set<string>();
   if (listAt(spec, 'containers').length === 0) causes.push(required(`${path}.containers`));
   for (const list of CONTAINER_LISTS) {

@@ -1,19 +1,20 @@
 import type { KubeObject } from '../../../../objects/meta.ts';
 import { at, equal, isObject, listAt, numberAt, own, textAt } from '../../json.ts';
 import { matcherOf } from '../../selectors.ts';
-import { forbiddenField, invalidValue, required, type Cause } from '../../status.ts';
+import { forbiddenField, GoMap, invalidValue, required, type Cause } from '../../status.ts';
 import type { Draft } from '../context.ts';
 import type { Strategy } from '../strategy.ts';
 import { checkImmutable, checkTemplate, defaultPodSpec } from './pod-spec.ts';
 
 function checkWorkload(draft: Draft, old: KubeObject | undefined): Cause[] {
   const spec = draft['spec'];
-  const causes = checkTemplate(spec);
+  const causes: Cause[] = [];
   const selector = own(spec, 'selector') as Parameters<typeof matcherOf>[0];
   const labels = at(spec, 'template', 'metadata', 'labels') as Record<string, string> | undefined;
   if (!selector) causes.push(required('spec.selector'));
   else if (Object.keys(selector.matchLabels ?? {}).length === 0 && (selector.matchExpressions ?? []).length === 0) causes.push(invalidValue('spec.selector', selector, `empty selector is invalid for ${draft.kind.toLowerCase()}`));
-  else if (!matcherOf(selector)(labels ?? {})) causes.push(invalidValue('spec.template.metadata.labels', labels ?? {}, '`selector` does not match template `labels`'));
+  else if (!matcherOf(selector)(labels ?? {})) causes.push(invalidValue('spec.template.metadata.labels', new GoMap(labels ?? {}), '`selector` does not match template `labels`'));
+  causes.push(...checkTemplate(spec));
   if (old) causes.push(...checkImmutable(selector, at(old, 'spec', 'selector'), 'spec.selector', equal));
   return causes;
 }
