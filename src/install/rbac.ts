@@ -10,6 +10,9 @@ const rule = (group: string, resources: readonly string[], verbs: readonly strin
 /** Istio's groups and those of its gateways: configuration, which istiod only reads. */
 const CONFIG_GROUPS = ['networking.istio.io', 'security.istio.io', 'telemetry.istio.io', 'extensions.istio.io'];
 
+const GATEWAY_API_GROUPS = ['gateway.networking.k8s.io', 'gateway.networking.x-k8s.io'];
+const DEPLOY = [...READ, 'create', 'update', 'patch', 'delete'];
+
 const CLUSTER_RULES: readonly PolicyRule[] = [
   rule('', ['nodes', 'pods', 'services', 'namespaces', 'endpoints', 'secrets'], READ),
   // `istio-ca-root-cert` in every namespace.
@@ -20,8 +23,15 @@ const CLUSTER_RULES: readonly PolicyRule[] = [
   { apiGroups: CONFIG_GROUPS, resources: ['*'], verbs: READ },
   { apiGroups: CONFIG_GROUPS, resources: ['*/status'], verbs: ['update', 'patch'] },
   rule('networking.istio.io', ['workloadentries'], [...READ, 'create', 'update', 'patch', 'delete']),
-  { apiGroups: ['gateway.networking.k8s.io', 'multicluster.x-k8s.io'], resources: ['*'], verbs: READ },
-  { apiGroups: ['gateway.networking.k8s.io'], resources: ['*/status'], verbs: ['update', 'patch'] },
+  { apiGroups: [...GATEWAY_API_GROUPS, 'multicluster.x-k8s.io'], resources: ['*'], verbs: READ },
+  { apiGroups: GATEWAY_API_GROUPS, resources: ['*/status'], verbs: ['update', 'patch'] },
+  rule('gateway.networking.k8s.io', ['gatewayclasses'], ['create', 'update', 'patch', 'delete']),
+  rule('gateway.networking.k8s.io', ['gateways'], ['update', 'patch']),
+  // What is deployed for Gateways of Gateway API.
+  rule('apps', ['deployments'], DEPLOY),
+  rule('', ['services', 'serviceaccounts'], DEPLOY),
+  rule('autoscaling', ['horizontalpodautoscalers'], DEPLOY),
+  rule('policy', ['poddisruptionbudgets'], DEPLOY),
   rule('apiextensions.k8s.io', ['customresourcedefinitions'], READ),
   // The CA bundle in the webhook configurations.
   rule('admissionregistration.k8s.io', ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'], [...READ, 'update', 'patch']),

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Issue } from '../../base/issue.ts';
 import { createLogger } from '../../base/log.ts';
+import type { Service } from '../../model/service.ts';
 import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import type { StatusUpdate } from '../../resolve/gateway-api/convert.ts';
@@ -96,14 +97,9 @@ export class MeshEngine {
     return this.currentIssues;
   }
 
-  /** Something outside of the objects changed that the mesh is made of: key sets. */
+  /** Resolves everything once more: something changed that the source did not tell. */
   refresh(): void {
     if (this.ready) this.full.trigger();
-  }
-
-  /** Resolves everything once more: an object turned out to be newer than the source's copy. */
-  refresh(): void {
-    this.full.trigger();
   }
 
   private changed(change: ObjectChange): void {
@@ -122,7 +118,9 @@ export class MeshEngine {
     try {
       const keySets = this.options.keySets?.();
       keySets?.want(wantedKeySets(source.objects()));
-      const { snapshot, issues } = resolve({ objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, previous: this.current, keySets: keySets?.current });
+      const { snapshot, issues, statuses } = resolve({
+        objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current,
+      });
       this.tellNewIssues(issues);
       this.currentIssues = issues;
       this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
@@ -145,8 +143,7 @@ export class MeshEngine {
       const slices = this.options.source.slicesOf(namespace, service);
       const resolved = resolveEndpoints(snapshot, namespace, service, slices);
       if (!resolved || !knowsPods(snapshot, slices)) return this.full.trigger();
-      // Whether a Gateway is programmed depends on it.
-      if (resolved.endpoints.length === 0 !== ((snapshot.endpoints.get(resolved.service.key)?.length ?? 0) === 0) && leadsToGateway(snapshot, resolved.service)) return this.full.trigger();
+      if (leadsToGateway(snapshot, resolved.service) && isEmpty(resolved.endpoints) !== isEmpty(snapshot.endpoints.get(resolved.service.key))) return this.full.trigger();
       const next = withEndpoints(snapshot, resolved.service.key, resolved.endpoints);
       onlyEndpoints &&= endpointTraits(snapshot, resolved.service) === endpointTraits(next, resolved.service);
       snapshot = next;
@@ -185,6 +182,13 @@ function knowsPods(snapshot: MeshSnapshot, slices: readonly KubeObject[]): boole
   type Slice = KubeObject & { readonly endpoints?: readonly { readonly addresses?: readonly string[]; readonly targetRef?: { readonly kind?: string } }[] };
   return slices.every((slice) => ((slice as Slice).endpoints ?? []).every((endpoint) => endpoint.targetRef?.kind !== 'Pod' || (endpoint.addresses ?? []).every((address) => snapshot.workloads.has(address))));
 }
+
+/** Whether a Gateway (Gateway API) is programmed depends on the endpoints of its Services. */
+function leadsToGateway(snapshot: MeshSnapshot, service: Service): boolean {
+  return snapshot.gateways.some((gateway) => gateway.generated && gateway.services.includes(service.hostname));
+}
+
+const isEmpty = (list: readonly unknown[] = []): boolean => list.length === 0;
 
 /** Takes over the lists of the old snapshot where they are equal, so that what is encoded from them can be kept. */
 function keepEqualEndpoints(old: MeshSnapshot | undefined, fresh: MeshSnapshot): MeshSnapshot {

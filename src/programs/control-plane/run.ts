@@ -8,11 +8,13 @@ import { parseCertificate } from '../../identity/certificate.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
+import { featuresOf } from '../../resolve/gateway-api/features.ts';
 import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
 import { loadCertificates, type Certificates } from './certificates.ts';
 import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
+import { createGatewayDuties, type GatewayDuties } from './gateway-duties.ts';
 import { injectionSource } from './injection-context.ts';
 import { KeySets } from './key-sets.ts';
 import { createKubeSource } from './kube-source.ts';
@@ -64,6 +66,7 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock: systemClock, signal });
   core.use(certificates);
   await engine.start();
+  core.gateways?.start();
   const rotations: (() => void)[] = [() => discovery.server.rotate(certificates.serving)];
   certificates.onRotate(() => rotations.forEach((rotate) => rotate()));
   const webhooks = client && (await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }));
@@ -93,6 +96,8 @@ interface Core {
   readonly discovery: Discovery;
   readonly metrics: ControlPlaneMetrics;
   readonly auth: AuthenticatorOptions;
+  /** Undefined without an API server. */
+  readonly gateways: GatewayDuties | undefined;
   /** Hands in the CA, which is loaded after the objects. */
   use(certificates: Certificates): void;
 }
@@ -117,8 +122,11 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
   });
   const keySets = new KeySets({ clock, onChange: () => engine.refresh(), onFetch: (success) => metrics.keySetFetch(success) });
   signal.addEventListener('abort', () => keySets.close());
+  const gatewayApi = featuresOf(process.env);
+  const gateways = client && createGatewayDuties({ client, source, features: gatewayApi, options, clock, signal, refresh: () => engine.refresh() });
   const engine: MeshEngine = new MeshEngine({
-    source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace,
+    source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace, gatewayApi,
+    onStatuses: (statuses) => gateways?.update(statuses),
     onChange: (change) => metrics.change(change),
     keySets: () => keySets,
     onUpdate: (update) => {
@@ -131,7 +139,7 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     engine: () => engine, metrics, clock, trustEverybody: client === undefined, authenticate: prove,
     certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
   });
-  return { source, engine, discovery, metrics, auth, use: (loaded) => void (certificates = loaded) };
+  return { source, engine, discovery, metrics, auth, gateways, use: (loaded) => void (certificates = loaded) };
 }
 
 interface ClusterDuties {

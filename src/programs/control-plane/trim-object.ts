@@ -11,6 +11,12 @@ interface Loose extends KubeObject {
 /** Keys of Secrets that carry TLS material, in all spellings Istio takes. */
 const TLS_KEYS = ['tls.crt', 'tls.key', 'ca.crt', 'cert', 'key', 'cacert', 'ca.crl'];
 
+/** Keys of ConfigMaps that carry an authority, and those that change what is deployed for a Gateway. */
+const CONFIG_KEYS = ['ca.crt', 'cacert', 'deployment', 'service', 'serviceAccount', 'horizontalPodAutoscaler', 'podDisruptionBudget'];
+
+/** Their status is written by us: it is needed to know what it says, and a change of it means nothing. */
+const hasOwnStatus = ({ apiVersion, kind }: KubeObject): boolean => apiVersion.startsWith('gateway.networking.') || (kind === 'Ingress' && apiVersion.startsWith('networking.k8s.io/'));
+
 /** What is kept per kind; other kinds keep everything but their managed fields and status. */
 const TRIMMERS: Readonly<Record<string, (object: Loose) => Partial<Loose>>> = {
   Pod: ({ spec = {}, status = {} }) => ({
@@ -21,17 +27,20 @@ const TRIMMERS: Readonly<Record<string, (object: Loose) => Partial<Loose>>> = {
   Node: () => ({}),
   Namespace: () => ({}),
   Secret: ({ data = {}, type }) => ({ ...(type !== undefined && { type }), data: pick(data, TLS_KEYS) as Record<string, string> }),
+  ConfigMap: ({ data = {} }) => ({ data: pick(data, CONFIG_KEYS) as Record<string, string> }),
   Service: ({ spec = {}, status = {} }) => ({ spec, status: pick(status, ['loadBalancer']) }),
 };
 
 /** A smaller object with the same identity. */
 export function trimObject<T extends KubeObject>(object: T): T {
-  const { managedFields: _managed, generation: _generation, ...metadata } = object.metadata;
+  const { managedFields: _managed, generation, ...metadata } = object.metadata;
   const annotations = metadata.annotations && withoutLastApplied(metadata.annotations);
   const trim = Object.hasOwn(TRIMMERS, object.kind) ? TRIMMERS[object.kind] : undefined;
   const { status: _status, ...rest } = object as unknown as Loose;
-  const body = trim ? trim(object as unknown as Loose) : rest;
-  return { ...body, apiVersion: object.apiVersion, kind: object.kind, metadata: { ...metadata, ...(annotations && { annotations }) } } as unknown as T;
+  const ownStatus = hasOwnStatus(object);
+  const body = ownStatus ? object : trim ? trim(object as unknown as Loose) : rest;
+  const kept = { ...metadata, ...(annotations && { annotations }), ...(ownStatus && generation !== undefined && { generation }) };
+  return { ...body, apiVersion: object.apiVersion, kind: object.kind, metadata: kept } as unknown as T;
 }
 
 /** True when two versions of an object mean the same to the mesh. */
@@ -41,7 +50,7 @@ export function meansTheSame(a: KubeObject, b: KubeObject): boolean {
 
 function fingerprint(object: KubeObject): string {
   const { resourceVersion: _version, ...metadata } = object.metadata;
-  return JSON.stringify({ ...object, metadata });
+  return JSON.stringify({ ...object, metadata, ...(hasOwnStatus(object) && { status: undefined }) });
 }
 
 function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]): Record<string, unknown> {
