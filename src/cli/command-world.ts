@@ -1,6 +1,7 @@
 /** What a command needs of the world: a cluster to read, proxies to ask, files to write, somewhere to print. Handed in, so that tests run whole command lines on files. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Command } from 'commander';
 import { messageOf } from '../base/errors.ts';
 import type { KubeClient } from '../kube/client/client.ts';
 import { execInPod } from '../kube/client/exec.ts';
@@ -20,8 +21,8 @@ export interface OpenedCluster {
 export interface CommandWorld {
   open(options: ClusterOptions): OpenedCluster;
   /** Asks the proxy's admin inside a pod; rejects when the pod has no proxy or it does not answer. */
-  askProxy(options: ClusterOptions, pod: PodName, path: string): Promise<string>;
-  /** `-` is standard input. */
+  askProxy(options: ClusterOptions, pod: PodName, path: string, method?: 'GET' | 'POST'): Promise<string>;
+  /** `-` is standard input; throws an Error that names the path. */
   readFile(path: string): string;
   /** Makes the folder when it is missing. Files may hold a token, so only their owner reads them. */
   writeFile(folder: string, name: string, text: string): void;
@@ -42,17 +43,17 @@ export const REAL_WORLD: CommandWorld = {
     const { client, namespace } = openCluster(options);
     return { client, namespace, close: () => client.close() };
   },
-  askProxy: async (options, pod, path) => {
+  askProxy: async (options, pod, path, method = 'GET') => {
     const { client, access } = openCluster(options);
     try {
-      const { stdout, stderr, exitCode } = await execInPod(access, { namespace: pod.namespace, pod: pod.name, container: 'istio-proxy', command: ['pilot-agent', 'request', 'GET', path] });
+      const { stdout, stderr, exitCode } = await execInPod(access, { namespace: pod.namespace, pod: pod.name, container: 'istio-proxy', command: ['pilot-agent', 'request', method, path] });
       if (exitCode !== 0) throw new Error(stderr.trim() || `pilot-agent in ${pod.namespace}/${pod.name} ended with ${exitCode}`);
       return stdout;
     } finally {
       client.close();
     }
   },
-  readFile: (path) => readFileSync(path === '-' ? 0 : path, 'utf8'),
+  readFile: readText,
   writeFile: (folder, name, text) => {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, name), text, { mode: PRIVATE_MODE });
@@ -66,6 +67,25 @@ export const REAL_WORLD: CommandWorld = {
   exitWith: (status) => void (process.exitCode = status),
   now: () => new Date(),
 };
+
+/** The text of a file, `-` is standard input. Throws an Error in the words of the other tools: what was done, to which path, what the system says. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path === '-' ? 0 : path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(`open ${path}: ${code === 'ENOENT' ? 'no such file or directory' : code === 'EISDIR' ? 'is a directory' : messageOf(error)}`, { cause: error });
+  }
+}
+
+/** A group of commands: alone it prints its help, with a word that is none of them it fails. */
+export function commandGroup(parent: Command, name: string, description: string, world: CommandWorld): Command {
+  const group: Command = parent.command(`${name} [command]`).description(description).action((word: string | undefined) => {
+    if (word === undefined) world.print(group.helpInformation());
+    else world.fail(name === 'describe' ? `unknown resource type "${word}"` : `unknown subcommand "${word}"`);
+  });
+  return group;
+}
 
 /** Runs what a command does; what it throws becomes its error line. */
 export async function guarded(world: CommandWorld, action: () => Promise<void> | void): Promise<void> {

@@ -5,6 +5,8 @@ import type { KubeObject } from '../objects/meta.ts';
 import { checkInjection, injectionTable } from './check-inject.ts';
 import type { ClusterReader, CommandWorld } from './command-world.ts';
 import { addExperimental } from './commands/experimental.ts';
+import { addProxyConfig } from './commands/proxy-config.ts';
+import { loggingPaths } from './commands/proxy-log.ts';
 import { addWaypoint } from './commands/waypoint.ts';
 import { addZtunnelConfig } from './commands/ztunnel-config.ts';
 import { parseConfigDump, sectionOf } from './proxy-config/dump.ts';
@@ -35,6 +37,7 @@ async function run(words: string, yaml = '', dump = '{}', files: Readonly<Record
   addExperimental(program, world);
   addWaypoint(program, world);
   addZtunnelConfig(program, world);
+  addProxyConfig(program, world);
   await program.parseAsync(words.split(' '), { from: 'user' });
   return { output, failed, files: written };
 }
@@ -146,6 +149,30 @@ describe('waypoint', () => {
     expect((await run('waypoint status -n n --waypoint-timeout 0s', gateway('w', 'False'))).output).toContain('timed out');
     expect(parse((await run('waypoint generate --for all -n n')).output)).toMatchObject({ metadata: { labels: { 'istio.io/waypoint-for': 'all' }, name: 'waypoint', namespace: 'n' } });
     expect((await run('waypoint generate --for nothing')).output).toContain('invalid traffic type');
+  });
+});
+
+describe('proxies that are asked', () => {
+  const pods = ['a', 'b'].map((name) => `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, namespace: default}}`).join('\n---\n');
+  const dump = (pem: string) => JSON.stringify({ configs: [{ '@type': 'x.SecretsConfigDump', dynamicActiveSecrets: [{ name: 'ROOTCA', secret: { validationContext: { trustedCa: { inlineBytes: Buffer.from(pem).toString('base64') } } } }] }] });
+
+  test('log', async () => {
+    expect((await run('proxy-config log a', pods, 'active loggers:\n  all: info\n')).output).toBe('a.default:\nactive loggers:\n  all: info\n');
+    expect(loggingPaths('http:debug,redis:off')).toEqual(['logging?http=debug', 'logging?redis=off']);
+    expect((await run('proxy-config log a --level loud', pods)).output).toContain('unrecognized logging level: loud');
+    expect((await run('proxy-config log c', pods)).output).toContain('pods "c" not found');
+  });
+
+  test('rootca-compare', async () => {
+    expect((await run('pc rootca-compare a b', pods, dump('-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----'))).output).toBe('Both [a.default] and [b.default] have the identical ROOTCA, theoretically the connectivity between them is available\n');
+    expect(await run('pc rootca-compare a b', pods, dump(''))).toMatchObject({ failed: true });
+    expect(await run('pc rootca-compare a', pods)).toMatchObject({ failed: true, output: 'Error: rootca-compare requires 2 pods as an argument\n' });
+  });
+
+  test('groups alone print their help, with an unknown word they fail', async () => {
+    expect(await run('x describe')).toMatchObject({ failed: false, output: expect.stringContaining('Describe resource and related Istio configuration') as string });
+    expect(await run('x describe thing')).toMatchObject({ failed: true, output: 'Error: unknown resource type "thing"\n' });
+    expect(await run('pc nothing')).toMatchObject({ failed: true });
   });
 });
 

@@ -38,5 +38,5 @@ async function splitNamespace(client: Pick<KubeClient, 'get' | 'list'>, target: 
   if (await client.get(POD, target, namespace)) return [target, namespace];
   const dot = target.lastIndexOf('.');
   if (dot > 0 && (await client.get(POD, target.slice(0, dot), target.slice(dot + 1)))) return [target.slice(0, dot), target.slice(dot + 1)];
-  throw new Error(`pod "${target}" not found in namespace ${namespace}`);
+  throw new Error(`unable to retrieve Pod: pods "${target}" not found in namespace ${namespace}`);
 }

@@ -9,6 +9,9 @@ import { ANNOTATIONS } from './annotation-table.ts';
 const KINDS = ['Namespace', 'Service', 'Pod', 'Deployment'];
 const INJECT = 'sidecar.istio.io/inject';
 
+/** Written by Istio itself. */
+const OWN: ReadonlySet<string> = new Set(['sidecar.istio.io/status', 'istio.io/rev', 'gateway.istio.io/controller-version']);
+
 /** Set on every pod by the CNI plugin's defaults: nobody wrote them. */
 const SET_BY_DEFAULT: ReadonlySet<string> = new Set(['sidecar.istio.io/interceptionMode', 'traffic.sidecar.istio.io/includeInboundPorts', 'traffic.sidecar.istio.io/excludeInboundPorts', 'traffic.sidecar.istio.io/includeOutboundIPRanges']);
 
@@ -36,7 +39,7 @@ function checkAnnotation(object: KubeObject, name: string, value: string): reado
 /** Not among the analyzers that run by default: too many annotations that everybody uses are alpha. */
 export function analyzeAlphaAnnotations(set: ObjectSet): readonly Issue[] {
   return annotated(set)
-    .filter(([object, name]) => ANNOTATIONS.get(name)?.alpha && name !== 'sidecar.istio.io/status' && !(SET_BY_DEFAULT.has(name) && isPodOfCni(object)))
+    .filter(([object, name]) => ANNOTATIONS.get(name)?.alpha && !OWN.has(name) && !(SET_BY_DEFAULT.has(name) && isPodOfCni(object)))
     .map(([object, name]) => message('IST0136', object, `metadata.annotations["${name}"]`, [name]));
 }
 

@@ -6,7 +6,7 @@ import type { Pod } from '../../objects/kubernetes/pod.ts';
 import type { Service } from '../../objects/kubernetes/service.ts';
 import { POD, SERVICE } from '../../objects/resource-types.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
+import { commandGroup, withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
 import { describePod, describeService, type DescribeOptions } from '../describe/describe.ts';
 import { namingIn } from '../describe/rules.ts';
 
@@ -15,7 +15,7 @@ interface Flags extends ClusterOptions {
 }
 
 export function addDescribe(group: Command, world: CommandWorld): void {
-  const describe = group.command('describe').alias('des').description('Describe a pod or a service and the Istio configuration that holds for it');
+  const describe = commandGroup(group, 'describe', 'Describe resource and related Istio configuration', world).alias('des');
   const add = <T extends KubeObject>(kind: 'pod' | 'service', alias: string, type: ResourceType, show: (options: DescribeOptions, object: T) => Promise<readonly string[]>) =>
     withClusterOptions(describe.command(`${kind} [name]`).alias(alias).description(`Describe a ${kind}: name, or name.namespace`))
       .option('--ignoreUnmeshed', 'no warnings about pods without a sidecar')

@@ -1,8 +1,9 @@
 /** `proxy-config`: what one proxy was given, read from the proxy itself or from a saved dump. */
 import type { Command } from 'commander';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
+import { commandGroup, guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
 import { dataText, formatOption } from '../output.ts';
+import { addLog, addRootCaCompare } from './proxy-log.ts';
 import { resolvePod } from '../pod-name.ts';
 import { CLUSTER_HEADER, clusterRow, EDS_HEADER, edsRows, ENDPOINT_HEADER, endpointRows, filterClusters, type EndpointFilter } from '../proxy-config/clusters.ts';
 import { parseConfigDump, sectionOf, textOf, untyped, type ConfigDump, type Json } from '../proxy-config/dump.ts';
@@ -55,7 +56,7 @@ const VIEWS: Readonly<Record<string, View>> = {
 };
 
 export function addProxyConfig(program: Command, world = REAL_WORLD): void {
-  const group = program.command('proxy-config').alias('pc').description('Show what a proxy was configured with')
+  const group = commandGroup(program, 'proxy-config', 'A group of commands used to retrieve information about proxy configuration from the Envoy config dump', world).alias('pc')
     .addHelpText('after', '\nA pod is written as name, name.namespace, or deploy/name, svc/name for their first running pod.');
   const add = (name: string, aliases: readonly string[], description: string) =>
     withClusterOptions(group.command(`${name} [pod]`).aliases([...aliases]).description(description))
@@ -70,6 +71,8 @@ export function addProxyConfig(program: Command, world = REAL_WORLD): void {
   add('bootstrap', ['b'], 'How the proxy was started');
   add('ecds', ['ec'], 'Filters that are discovered on their own');
   add('all', ['a'], 'Everything').option('--with-headers', 'a title above every table');
+  addLog(group, world);
+  addRootCaCompare(group, world);
 }
 
 async function show(world: CommandWorld, name: string, pod: string | undefined, flags: Flags): Promise<void> {

@@ -4,7 +4,7 @@ import { stringify } from 'yaml';
 import { KUBERNETES_GATEWAY } from '../../objects/resource-types.ts';
 import { parseDurationMs } from '../../base/duration.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { guarded, REAL_WORLD, withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
+import { commandGroup, guarded, REAL_WORLD, withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
 import { isProgrammed, sortedWaypoints, statusRow, STATUS_HEADER, TRAFFIC_TYPES, waypointGateway, waypointTable, type KubernetesGateway } from '../waypoint.ts';
 import { formatTable } from '../table.ts';
 
@@ -21,7 +21,7 @@ const POLL_MS = 1000;
 const NONE = 'No waypoints found.\n';
 
 export function addWaypoint(program: Command, world = REAL_WORLD): void {
-  const group = program.command('waypoint').description('Waypoints of ambient meshes: list, status, generate');
+  const group = commandGroup(program, 'waypoint', 'Waypoints of ambient meshes: list, status, generate', world);
   withClusterOptions(group.command('list').description('List waypoints'))
     .option('-A, --all-namespaces', 'in all namespaces')
     .action((flags: Flags) => withCluster(world, flags, async ({ client, namespace }) => {

@@ -5,7 +5,7 @@ import type { ConfigMap } from '../../objects/kubernetes/config-map.ts';
 import type { Service } from '../../objects/kubernetes/service.ts';
 import { CONFIG_MAP, SERVICE, WORKLOAD_GROUP } from '../../objects/resource-types.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { guarded, withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
+import { commandGroup, guarded, withCluster, type ClusterReader, type CommandWorld } from '../command-world.ts';
 import { entryFiles, hostsFile, isRevisioned, istiodHost, readWorkloadGroup, type EntryFlags } from '../workload/entry.ts';
 import { listOption, workloadGroupYaml } from '../workload/group.ts';
 
@@ -34,13 +34,13 @@ interface ConfigureFlags extends ClusterOptions {
 }
 
 export function addWorkload(group: Command, world: CommandWorld): void {
-  const workload = group.command('workload').description('Workloads on machines outside of Kubernetes');
+  const workload = commandGroup(group, 'workload', 'Commands to assist in configuring and deploying workloads running on VMs and other non-Kubernetes environments', world);
   addGroup(workload, world);
   addEntry(workload, world);
 }
 
 function addGroup(workload: Command, world: CommandWorld): void {
-  withClusterOptions(workload.command('group').description('WorkloadGroups').command('create').description('Print a WorkloadGroup, the template of WorkloadEntries; pipe it into kubectl apply -f -'))
+  withClusterOptions(commandGroup(workload, 'group', 'Commands dealing with WorkloadGroup resources', world).command('create').description('Print a WorkloadGroup, the template of WorkloadEntries; pipe it into kubectl apply -f -'))
     .option('--name <name>', 'name of the group')
     .option('-l, --labels <pairs>', 'labels of its workloads, key=value,…', listOption, [])
     .option('-a, --annotations <pairs>', 'annotations of its workloads, key=value,…', listOption, [])
@@ -55,7 +55,7 @@ function addGroup(workload: Command, world: CommandWorld): void {
 }
 
 function addEntry(workload: Command, world: CommandWorld): void {
-  withClusterOptions(workload.command('entry').description('WorkloadEntries').command('configure').description('Write the files with which a machine joins the mesh as a workload of a group'))
+  withClusterOptions(commandGroup(workload, 'entry', 'Commands dealing with WorkloadEntry resources', world).command('configure').description('Write the files with which a machine joins the mesh as a workload of a group'))
     .option('-f, --file <file>', 'the WorkloadGroup; without it, the one of --name in the cluster')
     .option('--name <name>', 'name of the group')
     .option('-o, --output <folder>', 'folder for the files')

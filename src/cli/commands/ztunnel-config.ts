@@ -3,10 +3,10 @@ import type { Command } from 'commander';
 import type { Pod } from '../../objects/kubernetes/pod.ts';
 import { POD } from '../../objects/resource-types.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
-import { guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
+import { commandGroup, guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
 import { dataText, formatOption } from '../output.ts';
 import { resolvePod } from '../pod-name.ts';
-import { parseZtunnelDump, stateData, workloadData, type ZtunnelDump } from '../ztunnel-config/dump.ts';
+import { parseZtunnelDump, policyData, serviceData, stateData, workloadData, type ZtunnelDump } from '../ztunnel-config/dump.ts';
 import { certificateTable, connectionTable, filterPolicies, filterServices, filterStates, filterWorkloads, fullZtunnelSummary, policyTable, serviceTable, workloadTable, type ZtunnelFilter } from '../ztunnel-config/tables.ts';
 
 interface Flags extends ClusterOptions {
@@ -29,15 +29,15 @@ interface View {
 
 const VIEWS: Readonly<Record<string, View>> = {
   workload: { table: workloadTable, data: (dump, filter) => filterWorkloads(dump, filter).map(workloadData) },
-  service: { table: serviceTable, data: filterServices },
-  policy: { table: policyTable, data: filterPolicies },
+  service: { table: serviceTable, data: (dump, filter) => filterServices(dump, filter).map(serviceData) },
+  policy: { table: policyTable, data: (dump, filter) => filterPolicies(dump, filter).map(policyData) },
   certificate: { table: (dump, _filter, _flags, now) => certificateTable(dump, now), data: (dump) => dump.certificates },
   connections: { table: connectionTable, data: (dump, filter) => filterStates(dump, filter).map(stateData) },
   all: { table: (dump, _filter, flags, now) => fullZtunnelSummary(dump, flags.withHeaders === true, now), data: (dump) => dump.raw },
 };
 
 export function addZtunnelConfig(program: Command, world = REAL_WORLD): void {
-  const group = program.command('ztunnel-config').alias('zc').description('Show what a ztunnel was configured with');
+  const group = commandGroup(program, 'ztunnel-config', 'A group of commands used to retrieve information about a ztunnel\'s configuration from its config dump', world).alias('zc');
   const add = (name: string, aliases: readonly string[], description: string) =>
     withClusterOptions(group.command(`${name} [pod]`).aliases([...aliases]).description(description))
       .option('-f, --file <file>', 'a saved config dump instead of a running ztunnel')

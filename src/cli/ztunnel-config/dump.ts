@@ -54,16 +54,40 @@ export function stateData(state: Json): Json {
   };
 }
 
+const textFields = (message: Json, ...names: readonly string[]): Json => Object.fromEntries(names.map((name) => [name, textOf(message[name])]));
+const givenFields = (message: Json, ...names: readonly string[]): Json => Object.fromEntries(names.filter((name) => message[name] !== undefined && message[name] !== null && message[name] !== '').map((name) => [name, message[name]]));
+
+/** Where a gateway is reached; its port is not shown. */
+function gatewayField(message: Json, name: string): Json {
+  return message[name] ? { [name]: { destination: textOf(json(message[name])['destination']) } } : {};
+}
+
 /** A workload as istioctl's JSON has it. */
 export function workloadData(workload: Json): Json {
-  const texts = (...names: readonly string[]) => Object.fromEntries(names.map((name) => [name, textOf(workload[name])]));
-  const given = (...names: readonly string[]) => Object.fromEntries(names.filter((name) => workload[name] !== undefined && workload[name] !== '').map((name) => [name, workload[name]]));
-  const gateway = (name: string) => (workload[name] ? { [name]: { destination: textOf(json(workload[name])['destination']) } } : {});
+  const tunnel = json(workload['applicationTunnel']);
   return {
-    ...texts('uid'), workloadIps: strings(workload['workloadIps']), ...gateway('waypoint'), ...gateway('networkGateway'),
-    ...texts('protocol', 'name', 'namespace', 'serviceAccount', 'workloadName', 'workloadType', 'canonicalName', 'canonicalRevision', 'clusterId'), ...given('trustDomain'),
-    locality: json(workload['locality']), ...texts('node'), ...given('network'), ...texts('status', 'hostname'),
-    applicationTunnel: { protocol: textOf(json(workload['applicationTunnel'])['protocol']), ...(json(workload['applicationTunnel'])['port'] === undefined ? {} : { port: json(workload['applicationTunnel'])['port'] }) },
-    ...given('authorizationPolicies'),
+    ...textFields(workload, 'uid'), workloadIps: strings(workload['workloadIps']), ...gatewayField(workload, 'waypoint'), ...gatewayField(workload, 'networkGateway'),
+    ...textFields(workload, 'protocol', 'name', 'namespace', 'serviceAccount', 'workloadName', 'workloadType', 'canonicalName', 'canonicalRevision', 'clusterId'), ...givenFields(workload, 'trustDomain'),
+    locality: json(workload['locality']), ...textFields(workload, 'node'), ...givenFields(workload, 'network'), ...textFields(workload, 'status', 'hostname'),
+    applicationTunnel: { ...textFields(tunnel, 'protocol'), ...givenFields(tunnel, 'port') },
+    ...givenFields(workload, 'authorizationPolicies'),
   };
+}
+
+/** A service as istioctl's JSON has it. */
+export function serviceData(service: Json): Json {
+  const endpoints = Object.entries(json(service['endpoints'])).map(([key, value]) => {
+    const endpoint = json(value);
+    return [key, { ...textFields(endpoint, 'workloadUid', 'service'), ...givenFields(endpoint, 'address'), port: json(endpoint['port']) }] as const;
+  });
+  const names = strings(service['subjectAltNames']);
+  return {
+    ...textFields(service, 'name', 'namespace', 'hostname'), vips: strings(service['vips']), ports: json(service['ports']), ...givenFields(service, 'loadBalancer'), ...gatewayField(service, 'waypoint'),
+    endpoints: Object.fromEntries(endpoints), ...(names.length > 0 && { subjectAltNames: names }), ...textFields(service, 'ipFamilies'),
+  };
+}
+
+/** A policy as istioctl's JSON has it. */
+export function policyData(policy: Json): Json {
+  return { ...textFields(policy, 'name', 'namespace', 'scope', 'action'), rules: policy['rules'] ?? [] };
 }

@@ -10,7 +10,7 @@ import { addProxyConfig } from '../../../src/cli/commands/proxy-config.ts';
 import { addWaypoint } from '../../../src/cli/commands/waypoint.ts';
 import { addZtunnelConfig } from '../../../src/cli/commands/ztunnel-config.ts';
 import { checkInjection } from '../../../src/cli/check-inject.ts';
-import type { ClusterReader, CommandWorld } from '../../../src/cli/command-world.ts';
+import { readText, type ClusterReader, type CommandWorld } from '../../../src/cli/command-world.ts';
 import { statusResponse, statusTable, type SyncReport } from '../../../src/cli/proxy-status.ts';
 import type { MutatingWebhookConfiguration } from '../../../src/objects/kubernetes/webhook-configuration.ts';
 import type { KubeObject } from '../../../src/objects/meta.ts';
@@ -83,7 +83,7 @@ async function runCommand(caseDir: string, data: CommandCase): Promise<Outcome |
       if (dump === undefined) throw new Error(`the case has no dump of ${pod.name}`);
       return readFileSync(join(caseDir, dump), 'utf8');
     },
-    readFile: (name) => readFileSync(name, 'utf8'),
+    readFile: readText,
     writeFile: (_folder, name, text) => void files.set(name, text),
     print: write, note: () => {}, exitWith: (status) => { failed ||= status !== 0; }, fail: (message) => { failed = true; write(`Error: ${message}\n`); }, now: () => (data.command.includes('status') ? new Date() : TODAY),
   };
