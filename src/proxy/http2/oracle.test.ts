@@ -1,6 +1,6 @@
 /** node:http2 (nghttp2) against our codec, in every combination, over real sockets. */
 import { connect, constants, createServer } from 'node:http2';
-import type { ClientHttp2Session, Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { ClientHttp2Session, Http2Server, IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FieldHeaders } from '../http/field-headers.ts';
@@ -130,7 +130,7 @@ describe('node:http2 client, our server', () => {
 });
 
 describe('our client, node:http2 server', () => {
-  const onEcho = (stream: import('node:http2').ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+  const onEcho = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
     const chunks: Buffer[] = [];
     let sum = '-';
     stream.on('trailers', (fields: IncomingHttpHeaders) => void (sum = String(fields['x-sum'])));
@@ -172,7 +172,7 @@ describe('our client, node:http2 server', () => {
     [constants.NGHTTP2_INTERNAL_ERROR, 'remote reset'],
     [constants.NGHTTP2_PROTOCOL_ERROR, 'protocol error'],
   ])('RST_STREAM %i is %s', async (code, reason) => {
-    const client = await openOurs(await nodeServer({}, (stream: import('node:http2').ServerHttp2Stream) => {
+    const client = await openOurs(await nodeServer({}, (stream: ServerHttp2Stream) => {
       stream.on('error', () => {});
       stream.close(code);
     }));
@@ -181,7 +181,7 @@ describe('our client, node:http2 server', () => {
   });
 
   it('stops at GOAWAY and lets what runs finish', async () => {
-    const client = await openOurs(await nodeServer({}, (stream: import('node:http2').ServerHttp2Stream) => {
+    const client = await openOurs(await nodeServer({}, (stream: ServerHttp2Stream) => {
       stream.session!.goaway();
       setTimeout(() => {
         stream.respond({ ':status': 200 });
@@ -193,7 +193,7 @@ describe('our client, node:http2 server', () => {
   });
 
   it('fails what runs when the connection is lost', async () => {
-    const client = await openOurs(await nodeServer({}, (stream: import('node:http2').ServerHttp2Stream) => stream.session!.destroy()));
+    const client = await openOurs(await nodeServer({}, (stream: ServerHttp2Stream) => stream.session!.destroy()));
     expect((await ask(client, requestHead())).reset).toBe('connection termination');
   });
 });

@@ -106,13 +106,13 @@ export class Outbound {
     let sent = 0;
     while (queue.length > 0 && sent < TURN_BYTES) {
       const first = queue[0]!;
-      const bytes = this.write(stream, first, 0, first.length);
+      const wanted = Math.min(first.length, TURN_BYTES - sent);
+      const bytes = this.write(stream, first, 0, wanted);
       sent += bytes;
-      if (bytes < first.length) {
-        queue[0] = first.subarray(bytes);
-        return bytes > 0 && !this.connection.blocked && stream.sendWindow > 0 && this.window > 0;
-      }
-      queue.shift();
+      if (bytes < first.length) queue[0] = first.subarray(bytes);
+      else queue.shift();
+      // A window or the socket is full.
+      if (bytes < wanted) return false;
     }
     if (queue.length > 0) return true;
     if (stream.ending !== undefined) this.writeEnd(stream, stream.ending);

@@ -1,6 +1,4 @@
 /** Test material: our HTTP/2 server and client on real sockets, and a connection that is none. */
-import { createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { BodyReceiver, ClientStream, CodecError, ResetReason, ServerStream } from '../http/stream.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
@@ -12,7 +10,7 @@ import { H2ServerConnection } from '../http2/server.ts';
 import type { H2ServerOptions } from '../http2/server.ts';
 import { openConnection } from '../io/client.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
-import { SocketConnection } from '../io/socket-connection.ts';
+import { listenTcp } from '../io/server.ts';
 
 export const serverOptions: H2ServerOptions = { secure: false, idleTimeoutMs: 0, headersTimeoutMs: 0, maxHeaders: 100, maxHeaderBytes: 61_440, maxRequests: 0 };
 
@@ -44,7 +42,7 @@ export class CollectingReceiver implements BodyReceiver {
 export interface TestServer {
   readonly port: number;
   readonly connections: Set<H2ServerConnection>;
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Serves HTTP/2 with our codec. `receive` instead of `answer` takes the body as it comes. */
@@ -58,19 +56,15 @@ export async function serveOurs(answer: Answer, options: Partial<H2ServerOptions
     },
     onCodecError: (stream: ServerStream, error: CodecError) => stream.sendHead({ status: error.status, headers: new FieldHeaders() }, true),
   };
-  const server: Server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
-    const connection = new SocketConnection(socket);
-    connection.attach(false);
+  const server = await listenTcp('127.0.0.1', 0, (connection) => {
     const served = new H2ServerConnection(connection, { ...serverOptions, ...options }, handler, () => connections.delete(served));
     connections.add(served);
-    socket.resume();
   });
-  await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
   const close = (): void => {
     for (const connection of connections) connection.destroy();
-    server.close();
+    void server.close();
   };
-  return { port: (server.address() as AddressInfo).port, connections, close };
+  return { port: server.port, connections, close };
 }
 
 /** Opens a connection with our client codec. */
