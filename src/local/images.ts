@@ -55,6 +55,8 @@ const BUILT_IN: readonly ImageRow[] = [
   { repository: 'examples-bookinfo-ratings-v2', program: sample('ratings', { SERVICE_VERSION: 'v2' }) },
   { repository: 'httpbin', program: sample('httpbin') },
   { repository: 'go-httpbin', program: sample('httpbin') },
+  { repository: 'ext-authz', program: sample('ext-authz') },
+  { repository: 'jwt-server', program: sample('jwt-server') },
   // As the image's own entry point does: options go to curl, anything else is a command.
   { repository: 'curlimages/curl', program: { entrypoint: ['/bin/sh', '-c', 'case "$1" in ""|-*) exec curl "$@";; esac; exec "$@"', 'entrypoint'], cmd: [], user: 100 } },
   { repository: 'sleep', program: { entrypoint: [], cmd: ['/bin/sh', '-c', 'sleep infinity'], user: 100 } },

@@ -184,7 +184,7 @@ export class Backends {
     (response as ServerResponse).end(request.method === 'HEAD' ? undefined : body);
   }
 
-  /** One empty message and the status in the trailers; a status that is not 0 comes alone ("trailers only"). */
+  /** One message (`body` in hex, empty without) and the status in the trailers; a status that is not 0 comes alone ("trailers only"). */
   private answerGrpc(response: Http2ServerResponse, script: BackendScript): void {
     response.setHeader('content-type', 'application/grpc');
     const status = script.grpcStatus ?? 0;
@@ -196,7 +196,11 @@ export class Backends {
     }
     response.writeHead(script.status ?? 200);
     response.addTrailers({ 'grpc-status': '0', ...script.trailers });
-    response.end(Buffer.from([0, 0, 0, 0, 0]));
+    const message = Buffer.from(script.body ?? '', 'hex');
+    const frame = Buffer.alloc(5 + message.length);
+    frame.writeUInt32BE(message.length, 1);
+    frame.set(message, 5);
+    response.end(frame);
   }
 }
 

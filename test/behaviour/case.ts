@@ -22,6 +22,7 @@ export interface BehaviourCase {
 export interface BackendScript {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of gRPC answers the message in hex. */
   readonly body?: string;
   readonly delayMs?: number;
   /** Ends the connection instead of answering: `close` after the request, `reset` with RST, `midway` after half of the body, `stream` resets only the HTTP/2 stream. */
