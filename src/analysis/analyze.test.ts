@@ -19,6 +19,7 @@ type Case = readonly [analyzer: string, objects: readonly string[], expected: re
 const CASES: readonly Case[] = [
   ['annotations.K8sAnalyzer', [`{apiVersion: v1, kind: Service, metadata: {name: s, namespace: a, annotations: {networking.istio.io/exportTwo: x, networking.istio.io/exportTo: "*", other.io/x: y}}, spec: {}}`], ['IST0108 Service a/s']],
   ['annotations.K8sAnalyzer', [pod('p', '{}', 'spec: {}', '{traffic.sidecar.istio.io/includeOutboundIPRanges: "10.0.0.0/33", status.sidecar.istio.io/port: "15020"}')], ['IST0125 Pod a/p']],
+  ['annotations.K8sAnalyzer', [pod('p', '{}', 'spec: {}', '{proxy.istio.io/config: "concurrency: two"}'), pod('q', '{}', 'spec: {}', '{proxy.istio.io/config: "concurrency: 2"}')], ['IST0125 Pod a/p']],
   ['annotations.K8sAnalyzer', [pod('p', '{sidecar.istio.io/inject: "true"}', 'spec: {}', '{sidecar.istio.io/inject: "true"}')], []],
   ['annotations.K8sAnalyzer', [pod('p', '{}', 'spec: {}', '{sidecar.istio.io/inject: "true"}')], ['IST0135 Pod a/p']],
   ['annotations.AlphaAnalyzer', [pod('p', '{}', 'spec: {}', '{sidecar.istio.io/interceptionMode: REDIRECT, sidecar.istio.io/logLevel: info}')], ['IST0136 Pod a/p']],
@@ -52,6 +53,7 @@ const CASES: readonly Case[] = [
   ['telemetry.ProviderAnalyzer', [`{apiVersion: telemetry.istio.io/v1, kind: Telemetry, ${meta('t')}, spec: {accessLogging: [{}]}}`], [], { meshConfig: { defaultProviders: { accessLogging: ['envoy'] } } }],
   ['telemetry.LightstepAnalyzer', [`{apiVersion: telemetry.istio.io/v1, kind: Telemetry, ${meta('t')}, spec: {tracing: [{providers: [{name: ls}]}]}}`], ['IST0002 Telemetry a/t'], { meshConfig: { extensionProviders: [{ name: 'ls', lightstep: { service: 's', port: 1 } }] } }],
   ['virtualservice.JWTClaimRouteAnalyzer', [pod('p', '{app: gw}'), gateway('g', '{port: {number: 80}}'), net('VirtualService', 'v', '{hosts: [h], gateways: [g, mesh], http: [{match: [{withoutHeaders: {"@request.auth.claims.x": {exact: y}}}]}]}'), `{apiVersion: security.istio.io/v1, kind: RequestAuthentication, ${meta('r', 'other')}, spec: {}}`], ['IST0149 VirtualService a/v']],
+  ['mesh.SupportAnalyzer', [net('EnvoyFilter', 'e', '{workloadLabels: {app: x}, filters: [{filterName: envoy.lua, filterType: HTTP, filterConfig: {inlineCode: "x"}}]}')], ['MLT0006 EnvoyFilter a/e']],
   ['schema.ValidationAnalyzer.Gateway', [gateway('g', '{port: {number: 99999}}')], ['IST0106 Gateway a/g']],
 ];
 

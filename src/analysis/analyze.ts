@@ -22,6 +22,7 @@ import { analyzeMeshNetworks, analyzeMulticlusterServices } from './analyzers/mu
 import { analyzeSchema, VALIDATED_KINDS } from './analyzers/schema.ts';
 import { analyzeServiceEntryAddresses, analyzeServiceEntryProtocols } from './analyzers/service-entries.ts';
 import { analyzePortNames } from './analyzers/services.ts';
+import { analyzeSupport } from './analyzers/support.ts';
 import { analyzeLightstep, analyzeTelemetryProviders } from './analyzers/telemetry.ts';
 import { analyzeExternalControlPlane, analyzeWebhooks } from './analyzers/webhooks.ts';
 import { analyzeDefaultTelemetries, analyzeSidecarSelectors, analyzeTelemetrySelectors } from './analyzers/workload-selectors.ts';
@@ -30,7 +31,7 @@ import { type AnalysisOptions, ObjectSet } from './object-set.ts';
 
 export type Analyzer = (set: ObjectSet) => readonly Issue[];
 
-/** The analyzers under the names `analyze -L` prints, which are Istio's. */
+/** The analyzers under the names `analyze -L` prints: Istio's, and one of ours. */
 export const ANALYZERS: Readonly<Record<string, Analyzer>> = {
   'annotations.K8sAnalyzer': analyzeAnnotations,
   'applicationUID.Analyzer': analyzeApplicationUid,
@@ -53,6 +54,8 @@ export const ANALYZERS: Readonly<Record<string, Analyzer>> = {
   'k8sgateway.CRDVersionAnalyzer': analyzeGatewayApiVersions,
   'k8sgateway.SelectorAnalyzer': analyzeGatewayApiSelectors,
   'meshnetworks.MeshNetworksAnalyzer': analyzeMeshNetworks,
+  // Ours: what this mesh does not support, or cannot read.
+  'mesh.SupportAnalyzer': analyzeSupport,
   'service.PortNameAnalyzer': analyzePortNames,
   'serviceentry.Analyzer': analyzeServiceEntryAddresses,
   'serviceentry.ConflictingServiceEntryProtocolAnalyzer': analyzeServiceEntryProtocols,

@@ -61,6 +61,11 @@ export class ObjectSet {
     return group === undefined ? all : all.filter((object) => object.apiVersion.startsWith(`${group}/`));
   }
 
+  /** Every object, by kind. */
+  all(): readonly KubeObject[] {
+    return [...this.kinds.values()].flat();
+  }
+
   isIgnored(namespace: string | undefined): boolean {
     return namespace !== undefined && this.ignored.has(namespace);
   }
@@ -99,14 +104,21 @@ export class ObjectSet {
   findHost(host: string | undefined, namespace: string, fromNamespace: string): KnownHost | undefined {
     const full = this.qualify(host, namespace);
     for (const service of this.of<Service>('Service')) {
-      if (!hostMatches(full, `${service.metadata.name}.${service.metadata.namespace ?? 'default'}.svc.${this.domain}`)) continue;
+      if (`${service.metadata.name}.${service.metadata.namespace ?? 'default'}.svc.${this.domain}` !== full) continue;
       if (visible(exportsOf(service), service.metadata.namespace ?? 'default', fromNamespace)) return { ports: (service.spec.ports ?? []).map(({ port }) => port), workloadLabels: {} };
     }
     for (const entry of this.of<ServiceEntry>('ServiceEntry')) {
       if (!visible(entry.spec.exportTo, entry.metadata.namespace ?? 'default', fromNamespace)) continue;
-      if ((entry.spec.hosts ?? []).some((pattern) => hostMatches(pattern, full) || hostMatches(full, pattern))) return { ports: (entry.spec.ports ?? []).map(({ number }) => number ?? 0), workloadLabels: entry.spec.workloadSelector?.labels ?? {} };
+      if ((entry.spec.hosts ?? []).some((pattern) => hostMatches(pattern, full))) return { ports: (entry.spec.ports ?? []).map(({ number }) => number ?? 0), workloadLabels: entry.spec.workloadSelector?.labels ?? {} };
     }
     return undefined;
+  }
+
+  /** Some service or entry lies under a wildcard host. */
+  hasHostUnder(wildcard: string): boolean {
+    const services = this.of<Service>('Service').map(({ metadata }) => `${metadata.name}.${metadata.namespace ?? 'default'}.svc.${this.domain}`);
+    const entries = this.of<ServiceEntry>('ServiceEntry').flatMap(({ spec }) => spec.hosts ?? []);
+    return [...services, ...entries].some((host) => hostMatches(wildcard, host));
   }
 }
 

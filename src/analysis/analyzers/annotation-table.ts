@@ -1,4 +1,9 @@
 /** Istio's annotations on Kubernetes objects. @see https://istio.io/latest/docs/reference/config/annotations/ */
+import { parse } from 'yaml';
+import { messageOf } from '../../base/errors.ts';
+import { meshProxyConfig } from '../../objects/istio/mesh-proxy-config.ts';
+import { respell } from '../../objects/schema/spelling.ts';
+import { validateSchema } from '../../objects/schema/validate.ts';
 
 export interface AnnotationInfo {
   /** Kinds it may stand on; `Any` is every kind. */
@@ -29,6 +34,18 @@ function cidr(value: string): string | undefined {
   const [address = '', bits = '', rest] = value.split('/');
   const limit = isIpv4(address) ? 32 : isIpv6(address) ? 128 : -1;
   return rest === undefined && /^\d{1,3}$/.test(bits) && Number(bits) <= limit ? undefined : `failed parsing cidr '${value}'`;
+}
+
+/** Settings of one proxy, as YAML. */
+function proxyConfig(value: string): string | undefined {
+  let settings: unknown;
+  try {
+    settings = parse(value) ?? {};
+  } catch (error) {
+    return `failed to convert to apply proxy config: ${messageOf(error)}`;
+  }
+  const [wrong] = validateSchema(meshProxyConfig, respell(meshProxyConfig, settings));
+  return wrong && `failed to convert to apply proxy config: ${wrong.path}: ${wrong.message}`;
 }
 
 /** Dotted decimal, four numbers up to 255. */
@@ -74,7 +91,7 @@ export const ANNOTATIONS: ReadonlyMap<string, AnnotationInfo> = new Map<string, 
   ['networking.istio.io/service-type', alpha('Gateway')],
   ['networking.istio.io/traffic-distribution', { ...alpha('Service'), kinds: ['Service', 'ServiceEntry', 'Namespace'] }],
   ['prometheus.istio.io/merge-metrics', alpha('Pod', boolean)],
-  ['proxy.istio.io/config', stable('Pod')],
+  ['proxy.istio.io/config', stable('Pod', proxyConfig)],
   ['proxy.istio.io/overrides', alpha('Pod')],
   ['readiness.status.sidecar.istio.io/applicationPorts', alpha('Pod')],
   ['readiness.status.sidecar.istio.io/failureThreshold', alpha('Pod', uint32)],

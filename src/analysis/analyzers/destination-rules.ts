@@ -38,6 +38,7 @@ export function analyzeSubsetPods(set: ObjectSet): readonly Issue[] {
     const { host, exportTo } = rule.spec;
     const viewers = [namespace, ...(exportTo ?? []).filter((target) => target !== '*' && target !== '.' && target !== '~')];
     const target = viewers.map((viewer) => set.findHost(host, namespace, viewer)).find((found) => found !== undefined);
+    if (!target && host?.startsWith('*') && set.hasHostUnder(host)) return [];
     if (!target) return [message('IST0174', rule, 'spec.host', [host], 'name a Service or ServiceEntry host that this namespace sees')];
     if (!set.knowsPods) return [];
     return (rule.spec.subsets ?? []).flatMap((subset, index) => (labels.some((own) => hasLabels(own, { ...target.workloadLabels, ...subset.labels }))

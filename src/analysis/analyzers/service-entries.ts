@@ -9,7 +9,7 @@ export function analyzeServiceEntryAddresses(set: ObjectSet): readonly Issue[] {
   const metadata = set.meshConfig.defaultConfig?.proxyMetadata ?? {};
   const isOn = (name: string) => String(metadata[name]) === 'true';
   if (isOn('ISTIO_META_DNS_CAPTURE') && (isOn('ISTIO_META_DNS_AUTO_ALLOCATE') || isOn('PILOT_ENABLE_IP_AUTOALLOCATE'))) return [];
-  return set.of<ServiceEntry>('ServiceEntry').filter((entry) => entry.spec.addresses === undefined && !entry.status?.addresses?.length).flatMap((entry) =>
+  return set.of<ServiceEntry>('ServiceEntry').filter((entry) => !entry.spec.addresses?.length && !entry.status?.addresses?.length).flatMap((entry) =>
     (entry.spec.ports ?? []).flatMap(({ protocol, number }, index) => (!protocol || protocol.toUpperCase() === 'TCP'
       ? [message('IST0134', entry, `spec.ports[${index}]`, [], `set spec.addresses, or the protocol of port ${number} if it is not TCP`)]
       : [])));
