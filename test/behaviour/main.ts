@@ -1,13 +1,14 @@
 /** `npm run behaviour`: the same cases against every data plane. @see README.md */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
 import type { TargetArguments, TargetMessage } from './target.ts';
 import { InProcessFile } from './in-process.ts';
 import { loadCases, readObjects } from './load-cases.ts';
+import { writeSoak } from './soak.ts';
 
 const TARGETS = ['in-process', 'proxy', 'envoy'] as const;
 type Target = (typeof TARGETS)[number];
@@ -79,8 +80,8 @@ function runInProcess(only: string): TargetOutcome {
 }
 
 /** Runs a data plane in a namespace of its own; cases it did not come to are failures. */
-async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: string): Promise<TargetOutcome> {
-  const given: TargetArguments = { kind: target, envoyPath, only, casesFolder: join(suite, 'cases'), basePath: join(suite, 'base.yaml'), dataPlaneProgram: join(import.meta.dirname, 'data-plane.js') };
+async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: string, casesFolder = join(suite, 'cases')): Promise<TargetOutcome> {
+  const given: TargetArguments = { kind: target, envoyPath, only, casesFolder, basePath: join(suite, 'base.yaml'), dataPlaneProgram: join(import.meta.dirname, 'data-plane.js') };
   const child = spawn('unshare', ['--net', process.execPath, '--enable-source-maps', join(import.meta.dirname, 'target.js'), JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const outcomes: Outcome[] = [];
   const notes: string[] = [];
@@ -89,7 +90,7 @@ async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: 
     if (message.kind === 'result') outcomes.push(message);
     else notes.push(message.text);
   }
-  const ids = loadCases(join(suite, 'cases')).flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
+  const ids = loadCases(casesFolder).flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
   const done = new Set(outcomes.map(({ id }) => id));
   for (const id of ids) if (!done.has(id)) outcomes.push({ id, problems: [`did not run: ${notes.join('; ') || 'the run ended early'}`], durationMs: 0 });
   return { target, outcomes, skipped: [], notApplicable: 0 };
@@ -98,6 +99,8 @@ async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: 
 async function main(): Promise<number> {
   const wanted = option('target');
   const only = option('case') ?? '';
+  const soakFor = option('soak');
+  if (soakFor !== undefined) return soak(Number.parseFloat(soakFor) || 10);
   if (wanted !== undefined && !TARGETS.includes(wanted as Target)) throw new Error(`--target is one of ${TARGETS.join(', ')}`);
   const targets = TARGETS.filter((target) => wanted === undefined || target === wanted);
   const files = loadCases(join(suite, 'cases'));
@@ -112,6 +115,26 @@ async function main(): Promise<number> {
   }));
   const known = (parse(readFileSync(join(suite, 'known-differences.yaml'), 'utf8')) ?? []) as readonly KnownDifference[];
   return report(all, known, new Set(ids), Date.now() - startMs);
+}
+
+/** A bounded run of random meshes. Each target must do what was decided in process. */
+async function soak(seconds: number): Promise<number> {
+  const startMs = Date.now();
+  const seed = Number(option('seed') ?? Date.now() % 0x7fffffff);
+  const folder = mkdtempSync(join(tmpdir(), 'meltemi-soak-'));
+  const envoy = findEnvoy();
+  console.log(`soak: seed ${seed} (again: --soak ${seconds} --seed ${seed})`);
+  const problems = writeSoak(folder, readObjects(readFileSync(join(suite, 'base.yaml'), 'utf8')), seconds, seed);
+  for (const problem of problems) console.log(`FAIL in-process: ${problem}`);
+  const ids = loadCases(folder).flatMap((file) => file.cases.map(({ id }) => id));
+  const all = await Promise.all((['proxy', 'envoy'] as const).map(async (target): Promise<TargetOutcome> => {
+    const reason = missing(target, envoy);
+    return reason === undefined ? runDataPlane(target, envoy ?? '', '', folder) : { target, outcomes: [], skipped: ids.map((id) => ({ id, reason })), notApplicable: 0 };
+  }));
+  const status = report(all, [], new Set(ids), Date.now() - startMs);
+  if (status === 0 && problems.length === 0) rmSync(folder, { recursive: true, force: true });
+  else console.log(`soak: the meshes are in ${folder}`);
+  return problems.length > 0 ? 1 : status;
 }
 
 function report(all: readonly TargetOutcome[], known: readonly KnownDifference[], ids: ReadonlySet<string>, durationMs: number): number {
