@@ -70,6 +70,18 @@ describe('requests', () => {
   });
 });
 
+test('large answers are compressed for those who ask, small ones never', async () => {
+  for (let index = 0; index < 3; index++) await server.client.create(CONFIG_MAP, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: `large-${index}`, namespace: 'default' }, data: { text: 'x'.repeat(60_000) } } as never);
+  const path = '/api/v1/namespaces/default/configmaps';
+  expect((await server.fetch(path)).headers['content-encoding']).toBeUndefined();
+  const packed = await server.fetch(path, { headers: { 'accept-encoding': 'gzip' } });
+  expect(packed.headers['content-encoding']).toBe('gzip');
+  expect(Number(packed.headers['content-length'])).toBeLessThan(10_000);
+  expect((await server.fetch(`${path}/large-0`, { headers: { 'accept-encoding': 'gzip' } })).headers['content-encoding']).toBeUndefined();
+  expect((await server.fetch(path, { headers: { 'accept-encoding': 'gzip;q=0' } })).headers['content-encoding']).toBeUndefined();
+  for (let index = 0; index < 3; index++) await server.client.delete(CONFIG_MAP, `large-${index}`, 'default');
+});
+
 describe('the in-process client', () => {
   test('creates, reads, updates with a version, deletes', async () => {
     const { client } = server;

@@ -104,6 +104,30 @@ describe('mutating', () => {
     await server.client.create(POD, pod());
   });
 
+  test('one that asks for it sees what those after it have changed, once', async () => {
+    const named = (name: string, more: object) => ({ name: `${name}.example.com`, clientConfig: { service: { namespace: 'system', name: 'hook', path: `/${name}` }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'], rules: rules('pods'), timeoutSeconds: 1, ...more });
+    await server.client.create(MUTATING_WEBHOOK_CONFIGURATION, { apiVersion: 'admissionregistration.k8s.io/v1', kind: 'MutatingWebhookConfiguration', metadata: { name: 'w' }, webhooks: [named('first', { reinvocationPolicy: 'IfNeeded' }), named('never', {}), named('adds', {})] } as KubeObject);
+    answer = ({ request }) => (reviews.length === 3 ? patchOf([{ op: 'add', path: '/metadata/labels', value: { added: String(Object.keys(request.object.metadata.labels ?? {}).length) } }]) : { allowed: true });
+    await server.client.create(POD, pod());
+    expect(reviews).toHaveLength(4);
+    expect(reviews[3]!.request.object.metadata.labels).toEqual({ added: '0' });
+    reviews = [];
+    answer = () => ({ allowed: true });
+    await server.client.create(POD, pod());
+    expect(reviews).toHaveLength(3);
+  });
+
+  test('conditions keep a webhook from being called', async () => {
+    await configure({ matchConditions: [{ name: 'wanted', expression: "has(object.metadata.labels) && 'wanted' in object.metadata.labels" }] });
+    await server.client.create(POD, pod());
+    expect(reviews).toHaveLength(0);
+    await server.client.create(POD, pod({ wanted: 'yes' }));
+    expect(reviews).toHaveLength(1);
+    await server.client.mergePatch(MUTATING_WEBHOOK_CONFIGURATION, 'w', undefined, { webhooks: [{ name: 'inject.example.com', clientConfig: { service: { namespace: 'system', name: 'hook' }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'], rules: rules('pods'), matchConditions: [{ name: 'broken', expression: 'object.nope == 1' }] }] });
+    await expect(server.client.create(POD, pod())).rejects.toMatchObject({ code: 403, message: expect.stringContaining('No such key: nope') });
+    await expect(server.client.mergePatch(MUTATING_WEBHOOK_CONFIGURATION, 'w', undefined, { webhooks: [{ name: 'inject.example.com', clientConfig: { service: { namespace: 'system', name: 'hook' }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'], rules: rules('pods'), matchConditions: [{ name: 'wrong', expression: 'object.' }] }] })).rejects.toMatchObject({ code: 422, message: expect.stringContaining('webhooks[0].matchConditions[0].expression: Invalid value: "object.": compilation failed') });
+  });
+
   test('a certificate of another authority is refused', async () => {
     const other = createPki({ names: ['x'], nowMs: Date.now() });
     await configure({ clientConfig: { service: { namespace: 'system', name: 'hook' }, caBundle: Buffer.from(other.ca.certPem).toString('base64') } });

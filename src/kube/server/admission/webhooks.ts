@@ -4,7 +4,7 @@ import type { KubeObject } from '../../../objects/meta.ts';
 import { ApiError } from '../../client/client.ts';
 import type { Resource, ResourceTable } from '../api/resources.ts';
 import { storageKey, storagePrefix } from '../api/storage-key.ts';
-import { isObject, listAt, numberAt, own, textAt } from '../json.ts';
+import { equal, isObject, listAt, numberAt, own, textAt } from '../json.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
 import type { AdmissionAttributes, Draft, Webhooks } from '../rest/context.ts';
 import { badRequest, forbidden, internal } from '../status.ts';
@@ -20,16 +20,24 @@ export function createWebhooks(store: Store, resources: ResourceTable, dial: Dia
   return {
     async mutate(attributes, draft, reinvoke) {
       let current = draft;
-      for (const webhook of configured(store, 'mutatingwebhookconfigurations', attributes)) {
+      const call = async (webhook: unknown): Promise<boolean> => {
         const matched = matchOf(store, resources, webhook, attributes, current);
-        if (!matched) continue;
-        const response = await ask(webhook, attributes, current, matched, dial);
-        const patch = textAt(response, 'patch');
-        if (patch === '') continue;
+        if (!matched) return false;
+        const patch = textAt(await ask(webhook, attributes, current, matched, dial), 'patch');
+        if (patch === '') return true;
         const changed = applyPatch(webhook, current, patch) as Draft;
+        if (equal(changed, current)) return true;
         current = { ...changed, apiVersion: attributes.resource.apiVersion };
         await reinvoke(current);
+        return true;
+      };
+      // What each one that wants to be asked again has last seen.
+      const seen = new Map<unknown, Draft>();
+      for (const webhook of configured(store, 'mutatingwebhookconfigurations', attributes)) {
+        if ((await call(webhook)) && textAt(webhook, 'reinvocationPolicy') === 'IfNeeded') seen.set(webhook, current);
       }
+      // Once only: two that always change what the other one did would never end.
+      for (const [webhook, last] of seen) if (last !== current) await call(webhook);
       return current;
     },
     async validate(attributes, object) {

@@ -55,7 +55,9 @@ export function compareVersions(a: string, b: string): number {
 
 function groupsOf(resources: readonly Resource[]): GroupVersions[] {
   const groups = new Map<string, Set<string>>();
-  for (const { group, version } of resources) {
+  // kubectl takes the first group that has a name ("gateway"): built-in ones, then those of custom resources by name.
+  const custom = resources.filter((resource) => resource.custom).sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
+  for (const { group, version } of [...resources.filter((resource) => !resource.custom), ...custom]) {
     if (group === '') continue;
     const versions = groups.get(group) ?? new Set();
     groups.set(group, versions.add(version));

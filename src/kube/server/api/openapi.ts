@@ -1,6 +1,7 @@
 /** OpenAPI documents: what kubectl validates with (`--validate`), merges with (apply) and explains from. */
 import { createHash } from 'node:crypto';
 import { apiVersionOf } from '../../../objects/kind.ts';
+import { describeSchema } from './descriptions.ts';
 import { isVirtual } from './discovery.ts';
 import type { Resource, ResourceTable } from './resources.ts';
 
@@ -33,7 +34,7 @@ export function openApiDocument(table: ResourceTable, group: string, version: st
   for (const resource of resources) {
     const gvk = { group, version, kind: resource.kind };
     const name = schemaName(resource);
-    schemas[name] = { ...resource.schema, 'x-kubernetes-group-version-kind': [gvk] };
+    schemas[name] = { ...(resource.custom ? resource.schema : describeSchema(group, resource.kind, resource.schema)), 'x-kubernetes-group-version-kind': [gvk] };
     schemas[`${name}List`] = {
       type: 'object',
       required: ['items'],

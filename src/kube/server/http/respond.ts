@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { gzip } from 'node:zlib';
 import { messageOf } from '../../../base/errors.ts';
 import type { Logger } from '../../../base/log.ts';
 import type { KubeObject } from '../../../objects/meta.ts';
@@ -28,8 +29,29 @@ export function jsonOf(object: KubeObject, resource: Resource): string {
 export function sendText(response: ServerResponse, code: number, text: string, contentType = 'application/json'): void {
   if (response.headersSent || response.destroyed) return;
   const body = Buffer.from(text);
+  if (body.length >= MIN_GZIP_BYTES && response.req.method === 'GET' && acceptsGzip(response.req.headers['accept-encoding'])) {
+    sendGzip(response, code, body, contentType);
+    return;
+  }
   response.writeHead(code, { 'content-type': contentType, 'content-length': body.length, 'cache-control': 'no-cache, private' });
   response.end(body);
+}
+
+/** Smaller answers are not worth it. */
+const MIN_GZIP_BYTES = 128 * 1024;
+
+function acceptsGzip(header: string | string[] | undefined): boolean {
+  return String(header ?? '').split(',').some((part) => /^\s*(gzip|\*)\s*(;\s*q=(?!0(\.0*)?\s*$).*)?$/i.test(part));
+}
+
+/** Compresses on another thread, fast rather than small. */
+function sendGzip(response: ServerResponse, code: number, body: Buffer, contentType: string): void {
+  gzip(body, { level: 1 }, (error, packed) => {
+    if (response.headersSent || response.destroyed) return;
+    const sent = error ? body : packed;
+    response.writeHead(code, { 'content-type': contentType, 'content-length': sent.length, 'cache-control': 'no-cache, private', vary: 'accept-encoding', ...(error ? {} : { 'content-encoding': 'gzip' }) });
+    response.end(sent);
+  });
 }
 
 export function sendJson(response: ServerResponse, code: number, value: unknown): void {
