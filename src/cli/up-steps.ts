@@ -6,7 +6,7 @@ import { operatorSpec } from '../install/operator.ts';
 import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
 import { readKubeConfig } from '../kube/client/kube-config.ts';
 import type { RuntimeInfo } from '../local/launcher/runtime.ts';
-import { deploySample, installMesh, SAMPLE_NAMES } from './mesh-install.ts';
+import { deploySample, installMesh } from './mesh-install.ts';
 import { issueLine } from './output.ts';
 
 /** The options of `up` that steps obey. */
@@ -31,6 +31,12 @@ export interface UpStep {
   readonly run: (context: UpStepContext) => Promise<void>;
 }
 
+/** What is wrong with the flags, before anything is started; undefined when nothing is. */
+export function refuseFlags(flags: UpFlags): string | undefined {
+  const result = operatorSpec([DEFAULT_PROFILE, ...flags.set]);
+  return 'spec' in result ? undefined : result.issues.map(issueLine).join('\n');
+}
+
 /** The profile of a mesh on one machine: with both gateways, as Istio's lessons expect. */
 const DEFAULT_PROFILE = 'profile=demo';
 
@@ -50,7 +56,6 @@ export const UP_STEPS: readonly UpStep[] = [
     title: (flags) => `Deploying ${flags.deploy}`,
     doneTitle: (flags) => `${flags.deploy} is ready`,
     run: async ({ runtime, flags }) => {
-      if (!SAMPLE_NAMES.includes(flags.deploy!)) throw new Error(`unknown sample "${flags.deploy}": one of ${SAMPLE_NAMES.join(', ')}`);
       await withClient(runtime, (client) => deploySample(client, flags.deploy!));
     },
   },

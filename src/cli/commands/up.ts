@@ -11,9 +11,9 @@ import { LockedError, takeLock } from '../../local/launcher/lock.ts';
 import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
 import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
-import { samplesDirectory } from '../mesh-install.ts';
+import { SAMPLE_NAMES, samplesDirectory } from '../mesh-install.ts';
 import { Progress } from '../output.ts';
-import { findEnvoy, UP_STEPS, type UpFlags } from '../up-steps.ts';
+import { findEnvoy, refuseFlags, UP_STEPS, type UpFlags } from '../up-steps.ts';
 
 interface Flags extends UpFlags {
   readonly dataPlane: DataPlane;
@@ -33,7 +33,7 @@ export function addUp(program: Command): void {
     .option('--publish <host:service>', 'also lead this port of 127.0.0.1 to that port of a LoadBalancer service; may be repeated', collectPort, [])
     .option('--no-install-mesh', 'only the Kubernetes API and its pods')
     .option('-s, --set <key=value>', 'change one value of the installation, as "install" takes it; may be repeated', (value: string, all: readonly string[]) => [...all, value], [])
-    .option('--deploy <sample>', 'apply a sample when the mesh is ready (bookinfo, httpbin)')
+    .addOption(new Option('--deploy <sample>', 'apply a sample when the mesh is ready').choices([...SAMPLE_NAMES]))
     .option('--foreground', 'stay until Ctrl-C, then stop the mesh')
     .addHelpText('after', `
 The state is kept in $MELTEMI_HOME (default ~/.meltemi). Everything else lives in namespaces that the kernel removes with the mesh.
@@ -54,6 +54,8 @@ function collectPort(value: string, all: readonly PortRequest[]): readonly PortR
 }
 
 async function up(flags: Flags): Promise<void> {
+  const refusal = refuseFlags(flags);
+  if (refusal !== undefined) return fail(refusal);
   const dir = stateDir();
   const release = lock(dir);
   if (!release) return;
@@ -79,9 +81,8 @@ function lock(dir: StateDir): (() => void) | undefined {
   try {
     return takeLock(dir);
   } catch (error) {
-    if (!(error instanceof LockedError)) throw error;
-    fail(`${error.message}; try again when it has finished.`);
-    return undefined;
+    if (error instanceof LockedError) return fail(`${error.message}; try again when it has finished.`);
+    return fail(`the state directory ${dir.home} cannot be written (${messageOf(error)}): set $MELTEMI_HOME or --home to a folder of your own`);
   }
 }
 
