@@ -27,13 +27,15 @@ describe('findImageProgram', () => {
 });
 
 describe('containerArgv', () => {
-  const program = { entrypoint: ['entry'], cmd: ['c1', 'c2'] };
+  const program = { entrypoint: ['entry'], cmd: ['c1', 'c2'], commands: { inner: ['real', 'inner.js'] } };
   it.each([
     [undefined, undefined, ['entry', 'c1', 'c2']],
     [undefined, ['a'], ['entry', 'a']],
     [['cmd'], undefined, ['cmd']],
     [['cmd'], ['a'], ['cmd', 'a']],
     [[], [], ['entry', 'c1', 'c2']],
+    [['inner', '-b', ':80'], ['a'], ['real', 'inner.js', '-b', ':80', 'a']],
+    [['toString'], undefined, ['toString']],
   ])('command %j args %j', (command, args, expected) => expect(containerArgv(program, command, args)).toEqual(expected));
 });
 

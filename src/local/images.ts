@@ -21,6 +21,8 @@ export interface ImageProgram {
   readonly cwd?: string;
   /** USER: uid and gid when the pod asks for none. Default 0. */
   readonly user?: number;
+  /** Programs inside the image that a pod's `command` may begin with, and what runs in their place. */
+  readonly commands?: Readonly<Record<string, readonly string[]>>;
   /** The pilot-agent: in a user namespace it marks its sockets, because it cannot be uid 1337 there. */
   readonly agent?: boolean;
 }
@@ -53,7 +55,8 @@ const BUILT_IN: readonly ImageRow[] = [
   { repository: 'examples-bookinfo-reviews-v3', program: sample('reviews', { SERVICE_VERSION: 'v3', ENABLE_RATINGS: 'true', STAR_COLOR: 'red' }) },
   { repository: 'examples-bookinfo-ratings-v1', program: sample('ratings', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-ratings-v2', program: sample('ratings', { SERVICE_VERSION: 'v2' }) },
-  { repository: 'httpbin', program: sample('httpbin') },
+  // Istio's lesson on mirroring starts this image's server itself.
+  { repository: 'httpbin', program: { ...sample('httpbin'), commands: { gunicorn: nodeProgram('samples/httpbin.js') } } },
   { repository: 'go-httpbin', program: sample('httpbin') },
   { repository: 'ext-authz', program: sample('ext-authz') },
   { repository: 'jwt-server', program: sample('jwt-server') },
@@ -99,7 +102,8 @@ export function unknownImageMessage(image: string): string {
  * @see https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#notes
  */
 export function containerArgv(program: ImageProgram, command: readonly string[] | undefined, args: readonly string[] | undefined): readonly string[] {
-  if (command?.length) return [...command, ...(args ?? [])];
+  const [name, ...rest] = command ?? [];
+  if (name !== undefined) return [...(program.commands && Object.hasOwn(program.commands, name) ? program.commands[name]! : [name]), ...rest, ...(args ?? [])];
   return [...program.entrypoint, ...(args?.length ? args : (program.cmd ?? []))];
 }
 

@@ -1,4 +1,4 @@
-// httpbin: answers with what it was asked. Port 8080. GET / lists the paths.
+// httpbin: answers with what it was asked. Port 8080, or that of `-b HOST:PORT`; `--access-logfile -` logs requests: as the Python image's server is told. GET / lists the paths.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { randomBytes, randomUUID } from 'node:crypto';
 
@@ -110,8 +110,23 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   return json(response, 404, { error: 'not found' });
 }
 
-const port = Number(process.env['PORT'] ?? 8080);
+/** The value after a flag on our command line. */
+function flag(...names: readonly string[]): string | undefined {
+  const at = process.argv.findIndex((word) => names.includes(word));
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+/** Apache's combined format, as gunicorn logs. */
+function logRequest(request: IncomingMessage, response: ServerResponse): void {
+  const [, day, month, year, time] = /^\w+, (\d+) (\w+) (\d+) ([\d:]+)/.exec(new Date().toUTCString())!;
+  const quoted = (text: string | undefined) => `"${text ?? '-'}"`;
+  console.log(`${(request.socket.remoteAddress ?? '-').replace(/^::ffff:/, '')} - - [${day}/${month}/${year}:${time} +0000] "${request.method} ${request.url} HTTP/${request.httpVersion}" ${response.statusCode} ${String(response.getHeader('content-length') ?? '-')} ${quoted(request.headers.referer)} ${quoted(request.headers['user-agent'])}`);
+}
+
+const port = Number(flag('-b', '--bind')?.split(':').at(-1) ?? process.env['PORT'] ?? 8080);
+const logsRequests = flag('--access-logfile') === '-';
 const server = createServer((request, response) => {
+  if (logsRequests) response.on('finish', () => logRequest(request, response));
   answer(request, response).catch(() => response.destroy());
 });
 server.keepAliveTimeout = 65_000;
