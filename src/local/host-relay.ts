@@ -32,7 +32,10 @@ export function relayTarget(services: Iterable<Service>, servicePort: number): S
     .sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
 }
 
-/** Relays until the signal aborts, and gives every service that has a published port its address in `status.loadBalancer`; the others stay pending. */
+/**
+ * Relays until the signal aborts, and gives every LoadBalancer service its address in `status.loadBalancer`: the host's when it has a published port,
+ * else its cluster IP, where pods of this mesh reach it.
+ */
 export function startHostRelays(client: KubeClient, services: Informer<Service>, listeners: readonly HostListener[], signal: AbortSignal): void {
   for (const listener of listeners) {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => relay(socket, relayTarget(services.items().values(), listener.servicePort), listener.servicePort));
@@ -43,10 +46,10 @@ export function startHostRelays(client: KubeClient, services: Informer<Service>,
   }
   const update = async (service: Service): Promise<void> => {
     const published = listeners.some((listener) => relayTarget(services.items().values(), listener.servicePort)?.metadata.uid === service.metadata.uid);
-    const has = service.status?.loadBalancer?.ingress?.[0]?.ip === HOST_ADDRESS;
-    if (signal.aborted || service.spec.type !== 'LoadBalancer' || published === has) return;
+    const ip = published ? HOST_ADDRESS : service.spec.clusterIP;
+    if (signal.aborted || service.spec.type !== 'LoadBalancer' || !ip || ip === 'None' || service.metadata.deletionTimestamp || service.status?.loadBalancer?.ingress?.[0]?.ip === ip) return;
     try {
-      await client.mergePatch(SERVICE, service.metadata.name, service.metadata.namespace, { status: { loadBalancer: published ? { ingress: [{ ip: HOST_ADDRESS }] } : { ingress: null } } }, { subresource: 'status' });
+      await client.mergePatch(SERVICE, service.metadata.name, service.metadata.namespace, { status: { loadBalancer: { ingress: [{ ip }] } } }, { subresource: 'status' });
     } catch (error) {
       log.warn('address not published', { service: keyOf(service), error: messageOf(error) });
     }

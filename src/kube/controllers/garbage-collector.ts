@@ -4,13 +4,18 @@
  */
 import type { KubeObject } from '../../objects/meta.ts';
 import type { ResourceType } from '../../objects/kind.ts';
-import { CONFIG_MAP, CONTROLLER_REVISION, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, JOB, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET } from '../../objects/resource-types.ts';
-import type { InformerEvent } from '../client/informer.ts';
+import {
+  CONFIG_MAP, CONTROLLER_REVISION, CRON_JOB, DAEMON_SET, DEPLOYMENT, ENDPOINTS, ENDPOINT_SLICE, JOB, KUBERNETES_GATEWAY, PERSISTENT_VOLUME_CLAIM, POD, REPLICA_SET, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET,
+} from '../../objects/resource-types.ts';
+import { createInformer, type InformerEvent } from '../client/informer.ts';
 import type { ControllerContext } from './context.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 /** Kinds that own or are owned in this cluster. */
 const TRACKED: readonly ResourceType[] = [DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, CRON_JOB, JOB, POD, PERSISTENT_VOLUME_CLAIM, SERVICE, ENDPOINT_SLICE, ENDPOINTS, SERVICE_ACCOUNT, SECRET, CONFIG_MAP];
+
+/** Custom kinds that own something: their definitions come later, if at all. */
+const CUSTOM_OWNERS: readonly ResourceType[] = [KUBERNETES_GATEWAY];
 
 interface Node {
   readonly type: ResourceType;
@@ -35,7 +40,9 @@ class GarbageCollector {
   }
 
   start(): void {
+    const { client, signal } = this.context;
     for (const type of TRACKED) this.context.informer(type).onEvent((event) => this.onEvent(type, event));
+    for (const type of CUSTOM_OWNERS) createInformer<KubeObject>(client, type, { signal, optional: true }).onEvent((event) => this.onEvent(type, event));
   }
 
   private onEvent(type: ResourceType, event: InformerEvent<KubeObject>): void {
@@ -82,7 +89,7 @@ class GarbageCollector {
   private async allGone(node: Node, owners: NonNullable<KubeObject['metadata']['ownerReferences']>): Promise<boolean> {
     for (const owner of owners) {
       if (this.nodes.has(owner.uid)) return false;
-      const type = TRACKED.find((tracked) => tracked.kind === owner.kind);
+      const type = [...TRACKED, ...CUSTOM_OWNERS].find((tracked) => tracked.kind === owner.kind && tracked.group === groupOf(owner.apiVersion));
       if (!type) return false;
       const live = await this.client.get(type, owner.name, node.object.metadata.namespace);
       if (live?.metadata.uid === owner.uid) return false;
@@ -113,4 +120,8 @@ class GarbageCollector {
     const finalizers = (metadata.finalizers ?? []).filter((name) => name !== finalizer);
     await this.client.mergePatch(node.type, metadata.name, metadata.namespace, { metadata: { finalizers } });
   }
+}
+
+function groupOf(apiVersion: string): string {
+  return apiVersion.includes('/') ? apiVersion.split('/')[0]! : '';
 }
