@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../objects/meta.ts';
-import { analyze, ANALYZERS, OPTIONAL_ANALYZERS } from './analyze.ts';
-import type { AnalysisOptions } from './object-set.ts';
+import { analyze, ANALYZERS, guarded, OPTIONAL_ANALYZERS } from './analyze.ts';
+import { ObjectSet, type AnalysisOptions } from './object-set.ts';
 
 const read = (yaml: string): KubeObject[] => parseAllDocuments(yaml).map((document) => document.toJS() as KubeObject);
 
@@ -63,7 +63,7 @@ describe('analyze', () => {
     const issues = analyze(objects.flatMap(read), { ...options, analyzers: [analyzer] });
     const found = issues.map(({ code, object }) => `${code} ${object.kind} ${object.namespace ? `${object.namespace}/` : ''}${object.name}`);
     expect([...new Set(found)].sort()).toEqual(expected);
-    for (const { path, message } of issues) expect([path, message]).not.toContain('');
+    for (const { path, message, fix } of issues) expect([path, message, analyzer.startsWith('schema.') ? 'its own' : (fix ?? '')]).not.toContain('');
   });
 
   test('an annotation silences codes on its object', () => {
@@ -85,10 +85,23 @@ describe('analyze', () => {
     expect(codes).not.toContain('IST0001');
   });
 
-  test('an analyzer that fails says so and the others go on', () => {
-    const odd = read(`{apiVersion: v1, kind: Service, ${meta('s')}, spec: {ports: 5}}`);
-    const codes = analyze([...odd, ...read(namespace('n'))]).map(({ code, object }) => `${code} ${object.name}`);
-    expect(codes).toContain('IST0001 service.PortNameAnalyzer');
-    expect(codes).toContain('IST0102 n');
+  test('objects of another shape are told once and looked at no further', () => {
+    const odd = read(`{apiVersion: v1, kind: Service, ${meta('s')}, spec: {ports: 5}}\n---\n${net('Gateway', 'g', '{servers: {port: 1}}')}`);
+    const codes = analyze([...odd, ...read(namespace('n'))]).map(({ code, object, path }) => `${code} ${object.name} ${path}`);
+    expect(codes).toEqual(['IST0106 g spec.servers', 'IST0106 g spec.servers.port', 'IST0106 s spec.ports', 'IST0102 n metadata.labels']);
+  });
+
+  test('both spellings of fields are understood', () => {
+    const issues = analyze(read(net('DestinationRule', 'd', '{host: h, traffic_policy: {tls: {mode: SIMPLE}}}')), { analyzers: ['destinationrule.CaCertificateAnalyzer'] });
+    expect(issues.map(({ code }) => code)).toEqual(['IST0128']);
+  });
+
+  test('kinds of others that share a name are left alone', () => {
+    expect(analyze(read(`{apiVersion: serving.knative.dev/v1, kind: Service, ${meta('s')}, spec: {ports: 5, template: {}}}`))).toEqual([]);
+  });
+
+  test('an analyzer that fails says so', () => {
+    const [issue] = guarded('x.Analyzer', () => { throw new Error('boom'); }, new ObjectSet([]));
+    expect(issue).toMatchObject({ code: 'IST0001', severity: 'error', object: { name: 'x.Analyzer' }, message: 'Internal error: boom' });
   });
 });

@@ -95,7 +95,7 @@ export function analyze(objects: readonly KubeObject[], options: AnalysisOptions
 }
 
 /** An analyzer that stumbles over an object nobody foresaw must not keep the others from telling what they found. */
-function guarded(name: string, analyzer: Analyzer, set: ObjectSet): readonly Issue[] {
+export function guarded(name: string, analyzer: Analyzer, set: ObjectSet): readonly Issue[] {
   try {
     return analyzer(set);
   } catch (error) {

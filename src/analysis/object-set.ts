@@ -6,6 +6,10 @@ import type { Namespace } from '../objects/kubernetes/namespace.ts';
 import type { Service } from '../objects/kubernetes/service.ts';
 import type { Pod } from '../objects/kubernetes/pod.ts';
 import type { KubeObject } from '../objects/meta.ts';
+import { findKind, KINDS } from '../objects/registry.ts';
+import type { FieldError } from '../objects/schema/field-error.ts';
+import { respell } from '../objects/schema/spelling.ts';
+import { validateSchema } from '../objects/schema/validate.ts';
 
 export interface AnalysisOptions {
   /** Root namespace of the mesh. Default `istio-system`. */
@@ -38,6 +42,8 @@ export class ObjectSet {
   readonly meshNetworks: MeshNetworks;
   /** One set per cluster; empty for a mesh of one. */
   readonly clusters: ReadonlyMap<string, ObjectSet>;
+  /** Objects that have not the shape of their kind, with the first field that has not: only the schema's analyzers look at them. */
+  readonly malformed: readonly { readonly object: KubeObject; readonly error: FieldError }[];
   private readonly kinds = new Map<string, KubeObject[]>();
   private readonly ignored: ReadonlySet<string>;
 
@@ -48,7 +54,15 @@ export class ObjectSet {
     this.meshNetworks = options.meshNetworks ?? {};
     this.clusters = new Map([...(options.clusters ?? [])].map(([name, own]) => [name, new ObjectSet(own)]));
     this.ignored = new Set(options.ignoredNamespaces ?? IGNORED);
-    for (const object of objects) {
+    const malformed: { object: KubeObject; error: FieldError }[] = [];
+    this.malformed = malformed;
+    for (const written of objects) {
+      if (isForeign(written)) continue;
+      const { object, error } = shaped(written);
+      if (error) {
+        malformed.push({ object, error });
+        continue;
+      }
       const list = this.kinds.get(object.kind) ?? [];
       this.kinds.set(object.kind, list);
       list.push(whole(object));
@@ -122,15 +136,36 @@ export class ObjectSet {
   }
 }
 
-const KINDS_WITHOUT_SPEC = ['ConfigMap', 'Secret', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration'];
+/** A kind of somebody else that only shares the name with one of ours (Knative's Service). */
+function isForeign({ apiVersion, kind }: KubeObject): boolean {
+  return KNOWN_KINDS.has(kind) && findKind(groupOf(apiVersion), kind) === undefined;
+}
 
-/** Analyzers may rely on a spec, and on the containers of pods, which files may leave out. */
-function whole(object: KubeObject): KubeObject {
+function groupOf(apiVersion: unknown): string {
+  return typeof apiVersion === 'string' && apiVersion.includes('/') ? apiVersion.split('/')[0]! : '';
+}
+
+/** The object in the API's spelling, and the first field whose value is of another type than its kind has there. */
+function shaped(written: KubeObject): { readonly object: KubeObject; readonly error?: FieldError } {
+  const info = findKind(groupOf(written.apiVersion), written.kind);
+  if (!info) return { object: written };
+  const object = respell(info.schema, written);
+  const error = validateSchema(info.schema, object).find(({ reason, path }) => reason === 'FieldValueTypeInvalid' && !path.startsWith('metadata'));
+  return error ? { object, error } : { object };
+}
+
+const KNOWN_KINDS: ReadonlySet<string> = new Set(KINDS.map(({ kind }) => kind));
+const KINDS_WITHOUT_SPEC = ['ConfigMap', 'Secret'];
+
+/** Analyzers may rely on a spec, on the containers of pods and on the names of webhooks, which files may leave out. */
+function whole(written: KubeObject): KubeObject {
+  const object = withoutNulls(written) as KubeObject & { readonly spec?: Readonly<Record<string, unknown>>; readonly webhooks?: readonly object[] };
+  if (object.kind.endsWith('WebhookConfiguration')) return { ...object, webhooks: (object.webhooks ?? []).map((hook) => ({ name: '', ...hook })) } as KubeObject;
   if (KINDS_WITHOUT_SPEC.includes(object.kind)) return object;
-  const spec = withoutNulls((object as { readonly spec?: unknown }).spec) as Readonly<Record<string, unknown>> | undefined;
+  const { spec = {} } = object;
   if (object.kind === 'Pod') return { ...object, spec: { containers: [], ...spec } } as KubeObject;
-  if (object.kind !== 'Deployment') return { ...object, spec: spec ?? {} } as KubeObject;
-  const template = (spec?.['template'] ?? {}) as { readonly spec?: object };
+  if (object.kind !== 'Deployment') return { ...object, spec } as KubeObject;
+  const template = (spec['template'] ?? {}) as { readonly spec?: object };
   return { ...object, spec: { ...spec, template: { ...template, spec: { containers: [], ...template.spec } } } } as KubeObject;
 }
 

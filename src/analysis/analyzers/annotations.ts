@@ -40,7 +40,7 @@ function checkAnnotation(object: KubeObject, name: string, value: string): reado
 export function analyzeAlphaAnnotations(set: ObjectSet): readonly Issue[] {
   return annotated(set)
     .filter(([object, name]) => ANNOTATIONS.get(name)?.alpha && !OWN.has(name) && !(SET_BY_DEFAULT.has(name) && isPodOfCni(object)))
-    .map(([object, name]) => message('IST0136', object, `metadata.annotations["${name}"]`, [name]));
+    .map(([object, name]) => message('IST0136', object, `metadata.annotations["${name}"]`, [name], 'read the release notes before you rely on it'));
 }
 
 /** Every annotation that is Istio's. */

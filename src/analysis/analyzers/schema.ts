@@ -14,7 +14,7 @@ export const VALIDATED_KINDS = [
 const OWN_TEXT: readonly MessageCode[] = ['IST0130', 'IST0131'];
 
 export function analyzeSchema(kind: string): (set: ObjectSet) => readonly Issue[] {
-  return (set) => set.of(kind).filter((object) => object.apiVersion.includes('istio.io/')).flatMap((object) => validateIstioObject(object).map((issue) => {
+  return (set) => [...set.of(kind), ...set.malformed.map(({ object }) => object).filter((object) => object.kind === kind)].filter((object) => object.apiVersion.includes('istio.io/')).flatMap((object) => validateIstioObject(object).map((issue) => {
     const own = OWN_TEXT.find((code) => code === issue.code);
     const { code, severity, message: text } = message(own ?? (issue.severity === 'error' ? 'IST0106' : 'IST0133'), object, issue.path, [issue.message], issue.fix);
     return { ...issue, code, object: message('IST0106', object, issue.path, []).object, severity: own ? MESSAGES[own].level : severity, message: own ? issue.message : text };
