@@ -46,7 +46,9 @@ function originOf(request: IncomingMessage): string {
 }
 
 function send(response: ServerResponse, code: number, type: string, body: string | Buffer): void {
-  response.writeHead(code, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'access-control-allow-origin': '*' });
+  // Set before the head is written, so that the log can read it back.
+  response.setHeader('content-length', Buffer.byteLength(body));
+  response.writeHead(code, { 'content-type': type, 'access-control-allow-origin': '*' });
   response.end(body);
 }
 
