@@ -1,6 +1,7 @@
 // The judges there are. A corpus without one fails as a whole: "not built yet".
 import type { Judge } from './judge.ts';
 import { judge as analyze } from './judges/analyze.ts';
+import { judge as authz } from './judges/authz.ts';
 import { judge as bootstrap } from './judges/bootstrap.ts';
 import { judge as gatewayApi } from './judges/gateway-api.ts';
 import { judge as ingress } from './judges/ingress.ts';
@@ -10,4 +11,4 @@ import { judge as istioctl } from './judges/istioctl.ts';
 import { judge as traffic } from './judges/traffic.ts';
 import { judge as validation } from './judges/validation.ts';
 
-export const JUDGES: readonly Judge[] = [analyze, bootstrap, gatewayApi, ingress, inject, iptables, istioctl, traffic, validation];
+export const JUDGES: readonly Judge[] = [analyze, authz, bootstrap, gatewayApi, ingress, inject, iptables, istioctl, traffic, validation];

@@ -1,5 +1,5 @@
 // `npm run conformance`: every case of every corpus in a folder, judged; passed and total per corpus, and why a case failed.
-import { readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/base/errors.ts';
@@ -16,6 +16,8 @@ interface CorpusResult {
 /** A case that hangs must not keep the others from being judged. */
 const CASE_LIMIT_MS = 60_000;
 const MAX_REASON = 300;
+/** Exit status of a command line that cannot be followed. */
+const USAGE_ERROR = 64;
 
 async function judgeCase(judge: Judge, directory: string, data: unknown, corpusDir: string): Promise<Verdict> {
   let timer: NodeJS.Timeout | undefined;
@@ -42,6 +44,7 @@ async function judgeCorpus(home: string, corpus: string): Promise<CorpusResult> 
 
 /** Folders that hold cases: at least one folder with a case.json in them. */
 function corporaIn(home: string): string[] {
+  if (!existsSync(home)) throw new Error(`--cases ${home}: there is no such folder`);
   const folders = readdirSync(home).filter((name) => statSync(join(home, name)).isDirectory()).sort();
   return folders.filter((name) => conformanceCases(name, home).length > 0);
 }
@@ -76,4 +79,9 @@ async function main(): Promise<void> {
   if (short.length > 0) process.exitCode = 1;
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${messageOf(error)}\n`);
+  process.exitCode = USAGE_ERROR;
+}
