@@ -4,7 +4,7 @@ import type { AdsClient } from '../xds/ads.ts';
 import type { SecretSource } from '../xds/secret-source.ts';
 import { ConfigManager } from './config/manager.ts';
 import type { StaticResources } from './config/manager.ts';
-import type { ProxyNode } from './config/runtime.ts';
+import type { ProxyNode, RuntimeSnapshot } from './config/runtime.ts';
 import type { ProxyEnvironment } from './environment.ts';
 import { HTTP_FILTERS } from './filters/registry.ts';
 import { ListenerSet } from './listener/listener-set.ts';
@@ -56,7 +56,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const contexts = new TlsContexts(secrets);
   const environment: ProxyEnvironment = { node, clusters: () => config.snapshot.value.clusters, pools: new UpstreamPools(contexts), contexts, stats, random };
   const listeners = new ListenerSet(environment, options.drainTimeMs ?? 45_000);
-  const applied = followSnapshots(config, listeners);
+  const applied = followSnapshots(config, listeners, secrets);
   if (options.staticResources !== undefined) {
     const problems = config.addStatic(options.staticResources);
     if (problems !== undefined) log.error('static resources refused', { problems });
@@ -87,18 +87,33 @@ interface Applied {
 }
 
 /** Snapshots reach the listeners one after another; those that come meanwhile are joined into the newest. */
-function followSnapshots(config: ConfigManager, listeners: ListenerSet): Applied {
+function followSnapshots(config: ConfigManager, listeners: ListenerSet, secrets: SecretCache): Applied {
+  const asked = new Set<string>();
   let running: Promise<void> = Promise.resolve();
   let pending = false;
   const stop = config.snapshot.watch(() => {
     if (pending) return;
     pending = true;
     running = running.then(async () => {
+      await newSecrets(config.snapshot.value, secrets, asked);
       pending = false;
       await listeners.update(config.snapshot.value.listeners);
     });
   });
   return { settled: () => running, stop };
+}
+
+/** How long a configuration waits for secrets that were never asked for before; one that does not exist must not hold up the rest. */
+const SECRET_WAIT_MS = 1000;
+
+/** Asks for the secrets of new filter chains, so that the first client of a listener finds them. */
+async function newSecrets({ listeners }: RuntimeSnapshot, secrets: SecretCache, asked: Set<string>): Promise<void> {
+  const names = new Set<string>();
+  for (const listener of listeners.values())
+    for (const { tls } of [...listener.filterChains, ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : [])])
+      for (const name of [...(tls?.certificateSecrets ?? []), ...(tls?.validationSecret === undefined ? [] : [tls.validationSecret])]) if (!asked.has(name)) names.add(name);
+  for (const name of names) asked.add(name);
+  if (names.size > 0) await Promise.all([...names].map((name) => secrets.arrived(name, SECRET_WAIT_MS)));
 }
 
 /** How often the first configuration is looked for. */

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { CircuitBreakersSchema, type CircuitBreakers } from '../xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
-import { Cluster_DiscoveryType, Cluster_LbPolicy, Cluster_TransportSocketMatchSchema, ClusterSchema, type Cluster } from '../xds/gen/envoy/config/cluster/v3/cluster_pb.ts';
+import { Cluster_CommonLbConfigSchema, Cluster_DiscoveryType, Cluster_LbPolicy, Cluster_TransportSocketMatchSchema, ClusterSchema, type Cluster } from '../xds/gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { OutlierDetectionSchema } from '../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
 import { TcpKeepaliveSchema } from '../xds/gen/envoy/config/core/v3/address_pb.ts';
 import { TransportSocketSchema, type TransportSocket } from '../xds/gen/envoy/config/core/v3/base_pb.ts';
@@ -13,6 +13,7 @@ import { isHttp, isHttp2, type Protocol } from '../model/protocol.ts';
 import type { Service, ServicePort } from '../model/service.ts';
 import { endpointsOf } from '../model/snapshot.ts';
 import { serverMtlsMode, type ProxyView } from '../model/view.ts';
+import { isDistributed } from './locality.ts';
 import { sniOf } from './names.ts';
 import { duration, pack } from './proto.ts';
 import { mutualAlpns, mutualUpstreamTls, rawBuffer, upstreamTls, type UpstreamProtocol } from './tls.ts';
@@ -50,6 +51,10 @@ export function applyPolicy(view: ProxyView, subject: ClusterSubject, cluster: C
   const upgrade = port.protocol === 'HTTP' && (pool?.h2Upgrade ?? mesh.h2Upgrade);
   cluster.typedExtensionProtocolOptions = httpProtocolOptions({ http2: isHttp2(port.protocol) || upgrade, auto: port.protocol === 'Auto' || (pool?.useClientProtocol ?? false), pool, autoSni: autoSniOf(policy.tls, port.protocol) });
   applyLoadBalancer(policy.loadBalancer, cluster);
+  const locality = policy.loadBalancer?.locality ?? mesh.locality;
+  // Without this Envoy would not look at the weights of localities.
+  if (locality.enabled && subject.type !== Cluster_DiscoveryType.ORIGINAL_DST && isDistributed(view.proxy.locality, locality))
+    cluster.commonLbConfig = create(Cluster_CommonLbConfigSchema, { localityConfigSpecifier: { case: 'localityWeightedLbConfig', value: {} } });
   if (policy.outlierDetection) applyOutlierDetection(policy.outlierDetection, cluster);
   applyTls(view, subject, cluster, upgrade);
   if (policy.proxyProtocol) wrapInProxyProtocol(cluster, policy.proxyProtocol);

@@ -1,6 +1,7 @@
 /** Certificates of a run: one CA, a certificate for every workload. */
 import { CertificateAuthority, createSelfSignedCa } from '../../src/identity/ca.ts';
 import { createKeyAndCsr } from '../../src/identity/csr.ts';
+import type { KubeObject } from '../../src/objects/meta.ts';
 import { formatSpiffeId } from '../../src/identity/spiffe.ts';
 
 export interface TestIdentity {
@@ -32,5 +33,14 @@ export class TestIdentities {
     const identity = { key: privateKeyPem, cert: this.authority.signCsr(csrPem, { spiffeId, nowMs: this.nowMs }).join(''), ca: this.rootPem };
     this.made.set(name, identity);
     return identity;
+  }
+
+  /** Secrets that gateways may name: `web` (certificate of *.tls.example.com) and `other` (of other.example.com, with roots for client certificates). */
+  secrets(): KubeObject[] {
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    return [{ name: 'web', dnsName: '*.tls.example.com' }, { name: 'other', dnsName: 'other.example.com' }].map(({ name, dnsName }) => {
+      const { certificateChainPem, privateKeyPem } = this.authority.issueServerCertificate({ dnsNames: [dnsName], ttlMs: 3_600_000, nowMs: this.nowMs });
+      return { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata: { name, namespace: 'istio-system' }, data: { 'tls.crt': base64(certificateChainPem), 'tls.key': base64(privateKeyPem), 'ca.crt': base64(this.rootPem) } } as unknown as KubeObject;
+    });
   }
 }

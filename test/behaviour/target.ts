@@ -52,7 +52,7 @@ class Run {
   private gateway!: ProxyProcess;
 
   constructor(private readonly given: TargetArguments) {
-    this.base = readObjects(readFileSync(given.basePath, 'utf8'));
+    this.base = [...readObjects(readFileSync(given.basePath, 'utf8')), ...this.identities.secrets()];
     this.plane = new TestControlPlane(this.base);
   }
 

@@ -39,5 +39,5 @@ export interface ProxyUnderTest {
   readonly readinessPort: number;
 }
 
-export const SIDECAR: ProxyUnderTest = { role: 'sidecar', name: 'client', namespace: 'app', ip: SIDECAR_IP, labels: { app: 'client', version: 'v1' }, adminPort: 15000, statusPort: 15020, prometheusPort: 15090, readinessPort: 15021 };
+export const SIDECAR: ProxyUnderTest = { role: 'sidecar', name: 'client', namespace: 'app', ip: SIDECAR_IP, labels: { app: 'client', version: 'v1', 'istio-locality': 'r1.z1' }, adminPort: 15000, statusPort: 15020, prometheusPort: 15090, readinessPort: 15021 };
 export const GATEWAY: ProxyUnderTest = { role: 'router', name: 'gateway', namespace: 'istio-system', ip: GATEWAY_IP, labels: { istio: 'ingressgateway' }, adminPort: 16000, statusPort: 16020, prometheusPort: 16090, readinessPort: 16021 };

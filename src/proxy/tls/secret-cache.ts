@@ -24,6 +24,20 @@ export class SecretCache {
     return () => void watchers.delete(changed);
   }
 
+  /** Resolves when the secret is there, or after the time. */
+  arrived(name: string, waitMs: number): Promise<void> {
+    if (this.get(name) !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stop();
+        resolve();
+      };
+      const timer = setTimeout(done, waitMs);
+      const stop = this.onChange(name, done);
+    });
+  }
+
   /** Every known secret, for the admin page. */
   *known(): IterableIterator<TlsSecret> {
     for (const { secret } of this.entries.values()) if (secret !== undefined) yield secret;
