@@ -45,7 +45,8 @@ function readPatch(entry: Cursor): Omit<EnvoyPatch, 'origin'> | undefined {
 
 function isRegularExpression(text: string): boolean {
   try {
-    return new RegExp(text) !== undefined;
+    void new RegExp(text);
+    return true;
   } catch {
     return false;
   }

@@ -74,17 +74,6 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     return state.last.resources;
   };
 
-  /** What an EnvoyFilter broke is sent again without it, to every proxy of that kind. */
-  const onRefusal = (client: ConnectedClient, typeUrl: string, message: string): void => {
-    const refused = states.get(client);
-    if (!refused?.last || !generator.quarantine.refuse(refused.last.view, dataPlaneOf(client), typeUrl, message, refused.accepted.get(typeUrl) ?? new Set())) return;
-    for (const other of server.clients()) {
-      const state = states.get(other);
-      if (state && dataPlaneOf(other) === dataPlaneOf(client)) state.lastVersion = '';
-    }
-    setImmediate(() => server.push((other) => dataPlaneOf(other) === dataPlaneOf(client)));
-  };
-
   const server = createAdsServer({
     viewFor,
     checkNode: (node: NodeInfo) => (parseProxyNode(node) ? undefined : `node id ${node.id} is not <sidecar|router>~<ip>~<pod>.<namespace>~<domain>`),
@@ -93,9 +82,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     now: () => clock.now(),
     onEvent: (event) => {
       record(event, metrics, states, clock);
-      const state = event.kind === 'acked' ? states.get(event.client) : undefined;
-      if (event.kind === 'acked') state?.accepted.set(event.typeUrl, new Set(state.last?.view.envoyFilters.map((filter) => filter.digest)));
-      if (event.kind === 'nacked') onRefusal(event.client, event.typeUrl, event.message);
+      onAnswer(event, states, generator, server);
     },
   });
   return {
@@ -119,6 +106,25 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     quarantined: () => generator.quarantine.list(),
     pushAll: () => server.push(),
   };
+}
+
+/** What an EnvoyFilter broke is sent again without it, to every proxy of that kind. */
+function onAnswer(event: AdsEvent, states: WeakMap<ConnectedClient, ProxyState>, generator: ResourceGenerator, server: AdsServer): void {
+  if (event.kind !== 'acked' && event.kind !== 'nacked') return;
+  const { client, typeUrl } = event;
+  const state = states.get(client);
+  if (!state?.last) return;
+  if (event.kind === 'acked') {
+    state.accepted.set(typeUrl, new Set(state.last.view.envoyFilters.map((filter) => filter.digest)));
+    return;
+  }
+  const dataPlane = dataPlaneOf(client);
+  if (!generator.quarantine.refuse(state.last.view, dataPlane, typeUrl, event.message, state.accepted.get(typeUrl) ?? new Set())) return;
+  for (const other of server.clients()) {
+    const known = states.get(other);
+    if (known && dataPlaneOf(other) === dataPlane) known.lastVersion = '';
+  }
+  setImmediate(() => server.push((other) => dataPlaneOf(other) === dataPlane));
 }
 
 /** Two proxies of one kind obey the same configuration. */

@@ -5,6 +5,7 @@ import { extAuthzFilter } from './envoy.filters.http.ext_authz/filter.ts';
 import { headerMutationFilter } from './envoy.filters.http.header_mutation/filter.ts';
 import { jwtAuthnFilter } from './envoy.filters.http.jwt_authn/filter.ts';
 import { localRateLimitFilter } from './envoy.filters.http.local_ratelimit/filter.ts';
+import { luaFilter } from './envoy.filters.http.lua/filter.ts';
 import { rbacFilter } from './envoy.filters.http.rbac/filter.ts';
 import type { HttpFilterFactory } from './http-filter.ts';
 import { alpnFilter } from './istio.alpn/filter.ts';
@@ -27,6 +28,7 @@ const FACTORIES: readonly HttpFilterFactory[] = [
   localRateLimitFilter,
   headerMutationFilter,
   bufferFilter,
+  luaFilter,
   // The stream itself forwards: the router is the end of every chain.
   elsewhere('envoy.filters.http.router', 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router'),
   // Istio's metrics are made from the record at the end of the request; the config compiler reads this filter's config.

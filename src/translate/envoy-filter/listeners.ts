@@ -210,7 +210,10 @@ function patchHttpFilters(run: PatchRun, manager: HttpConnectionManager, patches
     names: (patch) => (patch.listener?.subFilter ?? '') !== '',
     matches: (patch, item) => (patch.listener?.subFilter ?? '') === '' || sameName(patch.listener?.subFilter ?? '', item.name),
     // Nothing can stand behind the router.
-    addAt: (list) => (list.at(-1)?.configType.case === 'typedConfig' && /\.Router$/.test((list.at(-1)!.configType.value as { readonly typeUrl: string }).typeUrl) ? list.length - 1 : list.length),
+    addAt: (list) => {
+      const last = list.at(-1)?.configType;
+      return last?.case === 'typedConfig' && last.value.typeUrl.endsWith('.Router') ? list.length - 1 : list.length;
+    },
     merge: (patch, item) => {
       const value = valueOf(patch, 'HTTP_FILTER');
       if (value) mergeTyped(run, patch, item, value, HttpFilterSchema);
