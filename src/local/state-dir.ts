@@ -12,6 +12,8 @@ export interface StateDir {
   readonly data: string;
   /** A folder per pod uid: logs and emptyDir volumes. */
   readonly pods: string;
+  /** A folder per persistent volume. */
+  readonly volumes: string;
   /** Lock and description of the running cluster. */
   readonly run: string;
   /** What the running cluster is: {@link RuntimeInfo} as JSON. */
@@ -31,6 +33,7 @@ export function stateDir(home?: string): StateDir {
     pki: join(root, 'pki'),
     data: join(root, 'data'),
     pods: join(root, 'pods'),
+    volumes: join(root, 'volumes'),
     run,
     runtimeFile: join(run, 'cluster.json'),
     portsFile: join(root, 'ports.json'),

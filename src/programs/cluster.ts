@@ -10,6 +10,7 @@ import { createApiServer } from '../kube/server/api-server.ts';
 import { kubeconfigOf, openPki } from '../kube/server/auth/pki.ts';
 import { openLmdbStore } from '../kube/server/store/lmdb.ts';
 import type { PodLogs } from '../kube/server/http/logs.ts';
+import { claimFolders, volumeFolders } from '../local/claim-folders.ts';
 import { CLUSTER_CONFIG_VARIABLE, type ClusterConfig, type ProgressLine } from '../local/cluster-config.ts';
 import { serveDns, zoneSource } from '../local/dns.ts';
 import { startHostRelays } from '../local/host-relay.ts';
@@ -30,10 +31,12 @@ import type { KubeObject } from '../objects/meta.ts';
 import type { ConfigMap } from '../objects/kubernetes/config-map.ts';
 import type { EndpointSlice } from '../objects/kubernetes/endpoint-slice.ts';
 import type { Node } from '../objects/kubernetes/node.ts';
+import type { PersistentVolumeClaim } from '../objects/kubernetes/persistent-volume-claim.ts';
 import type { Pod } from '../objects/kubernetes/pod.ts';
 import type { Secret } from '../objects/kubernetes/secret.ts';
 import type { Service } from '../objects/kubernetes/service.ts';
-import { CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, NODE, POD, SECRET, SERVICE } from '../objects/resource-types.ts';
+import type { PersistentVolume } from '../objects/kubernetes/storage.ts';
+import { CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, SECRET, SERVICE } from '../objects/resource-types.ts';
 import { collectWhenIdle } from './process/idle-collector.ts';
 import { readableStack } from './process/readable-stack.ts';
 
@@ -89,7 +92,8 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   const informer = sharedInformers(client, signal);
   await ensureSystemObjects(client);
   step('controllers');
-  startControllers({ client, signal, caPem: pki.ca.certPem, informer });
+  const volumes = volumeFolders(dir.volumes);
+  startControllers({ client, signal, caPem: pki.ca.certPem, informer, volumes });
   step('service addresses and DNS');
   const services = informer<Service>(SERVICE);
   const slices = informer<EndpointSlice>(ENDPOINT_SLICE);
@@ -100,6 +104,7 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   kubelet = new Kubelet({
     client, pods: informer<Pod>(POD), configMaps: informer<ConfigMap>(CONFIG_MAP), secrets: informer<Secret>(SECRET), services,
     mode: config.mode, programs, agentEnv, memoryFolder: MEMORY_FOLDER, podsFolder: dir.pods, images: () => config.images,
+    claimFolder: claimFolders(informer<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIM), informer<PersistentVolume>(PERSISTENT_VOLUME), volumes),
   });
   await kubelet.start();
   await registerNode(client, VERSION);

@@ -15,12 +15,15 @@ import { startNamespaceController } from './namespace.ts';
 import { startReplicaSetController } from './replica-set.ts';
 import { startServiceAccountController } from './service-account.ts';
 import { startStatefulSetController } from './stateful-set.ts';
+import { startVolumeBinder, type VolumeFolders } from './volume-binder.ts';
 
 export interface ControllerOptions {
   readonly client: KubeClient;
   readonly signal: AbortSignal;
   /** CA of the API server, published as `kube-root-ca.crt`. */
   readonly caPem: string;
+  /** Where volumes of claims are; without it claims wait for volumes that somebody else makes. */
+  readonly volumes?: VolumeFolders;
   /** Makes the informer of a kind; several users of one kind share it. */
   readonly informer: <T extends KubeObject>(type: ResourceType) => Informer<T>;
 }
@@ -39,4 +42,5 @@ export function startControllers(options: ControllerOptions): void {
   startServiceAccountController(context, options.caPem);
   startNamespaceController(context);
   startGarbageCollector(context);
+  if (options.volumes) startVolumeBinder(context, options.volumes);
 }

@@ -5,16 +5,17 @@ import { POD } from '../../objects/resource-types.ts';
 import { createInformer } from '../client/informer.ts';
 import type { TestServer } from '../server/testing.ts';
 import { startControllers, type ControllerOptions } from './start.ts';
+import type { VolumeFolders } from './volume-binder.ts';
 
 /** Starts the controllers with one informer per kind. */
-export function startTestControllers(server: TestServer, signal: AbortSignal): void {
+export function startTestControllers(server: TestServer, signal: AbortSignal, volumes?: VolumeFolders): void {
   const known = new Map<string, unknown>();
   const informer = (type: ResourceType): unknown => {
     const key = `${type.group}/${type.plural}`;
     if (!known.has(key)) known.set(key, createInformer(server.client, type, { signal }));
     return known.get(key);
   };
-  startControllers({ client: server.client, signal, caPem: server.server.caPem, informer: informer as ControllerOptions['informer'] });
+  startControllers({ client: server.client, signal, caPem: server.server.caPem, informer: informer as ControllerOptions['informer'], ...(volumes ? { volumes } : {}) });
 }
 
 /** Pods become ready at once; those that run to completion succeed or, with the label `fail`, fail. The label `stuck` leaves a pod Pending. */

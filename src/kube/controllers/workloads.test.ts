@@ -8,6 +8,7 @@ if (missing) process.stderr.write(`skipped: workloads with kubectl, because ${mi
 
 describe.skipIf(missing)('workloads', () => {
   let server: TestServer;
+  const removed: string[] = [];
   const ending = new AbortController();
   const kubectl = async (line: string, input?: string): Promise<string> => {
     const { stdout, stderr } = await server.kubectl(line.split(' '), input);
@@ -16,7 +17,7 @@ describe.skipIf(missing)('workloads', () => {
   const eventually = (line: string) => expect.poll(() => kubectl(line), { timeout: 10_000, interval: 50 });
   beforeAll(async () => {
     server = await startTestServer();
-    startTestControllers(server, ending.signal);
+    startTestControllers(server, ending.signal, { path: (volume) => `/volumes/${volume}`, remove: (volume) => Promise.resolve(void removed.push(volume)) });
     startFakeKubelet(server, ending.signal);
     await server.client.create(NODE, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'one', labels: { disk: 'ssd' } } });
   });
@@ -123,5 +124,29 @@ spec:
     await eventually('get deploy web -o jsonpath={.status.readyReplicas}').toBe('2');
     expect(await kubectl('drain one --ignore-daemonsets --delete-emptydir-data --timeout=10s')).toContain('node/one cordoned');
     await kubectl('delete deploy,pdb --all');
+  }, 20_000);
+
+  test('claims get a folder, keep it while pods use it, and take it along', async () => {
+    const claim = (name: string, more = '') => `apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: ${name}}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}${more}}\n`;
+    await eventually('get sc --no-headers').toMatch(/^standard \(default\) +meltemi.dev\/local-path +Delete +Immediate/);
+    await kubectl('apply -f -', claim('disk'));
+    await eventually('get pvc disk --no-headers').toMatch(/^disk +Bound +pvc-[0-9a-f-]+ +1Gi +RWO +standard +<unset> +\d+s\n$/);
+    const volume = await kubectl('get pvc disk -o jsonpath={.spec.volumeName}');
+    expect(await kubectl('get pv --no-headers')).toMatch(new RegExp(`${volume} +1Gi +RWO +Delete +Bound +default/disk +standard`));
+    await kubectl('apply -f -', 'apiVersion: v1\nkind: Pod\nmetadata: {name: user}\nspec: {containers: [{name: c, image: i}], volumes: [{name: v, persistentVolumeClaim: {claimName: disk}}]}\n');
+    await kubectl('delete pvc disk --wait=false');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await kubectl('get pvc disk --no-headers')).toMatch(/^disk +Terminating/);
+    await kubectl('delete pod user');
+    await eventually('get pvc disk').toContain('not found');
+    await expect.poll(() => removed).toContain(volume);
+    // A volume somebody made, for a class nobody serves.
+    await kubectl('apply -f -', claim('manual', ', storageClassName: manual'));
+    expect(await kubectl('get pvc manual -o jsonpath={.status.phase}')).toBe('Pending');
+    await kubectl('apply -f -', 'apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: hand}\nspec: {capacity: {storage: 5Gi}, accessModes: [ReadWriteOnce], storageClassName: manual, hostPath: {path: /srv}}\n');
+    await eventually('get pvc manual -o jsonpath={.status.phase}/{.spec.volumeName}/{.status.capacity.storage}').toBe('Bound/hand/5Gi');
+    await kubectl('delete pvc manual');
+    await eventually('get pv hand -o jsonpath={.status.phase}').toBe('Released');
+    expect(removed).not.toContain('hand');
   }, 20_000);
 });

@@ -40,6 +40,8 @@ export interface KubeletOptions {
   readonly memoryFolder: string;
   readonly podsFolder: string;
   images(): readonly ImageMapping[];
+  /** Folder of a claim's volume. Throws VolumeError while there is none. */
+  claimFolder(namespace: string, claim: string): string;
 }
 
 /** A request about a container that cannot be answered; `code` is the HTTP status. */
@@ -86,6 +88,7 @@ export class Kubelet {
       images: () => options.images(),
       envSources: (pod, podIP) => this.envSources(pod, podIP),
       volumeSources: (pod, podIP) => this.volumeSources(pod, podIP),
+      claimFolder: (pod, claim) => options.claimFolder(pod.metadata.namespace ?? 'default', claim),
       statusChanged: (worker) => this.markDirty(worker),
     };
   }

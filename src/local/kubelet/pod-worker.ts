@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createLogger } from '../../base/log.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Pod, PodStatus } from '../../objects/kubernetes/pod.ts';
+import type { Volume } from '../../objects/kubernetes/volume.ts';
 import type { ImageMapping } from '../images.ts';
 import { CLUSTER_DOMAIN, DNS_SERVICE_IP, type PrivilegeMode } from '../settings.ts';
 import { ContainerRunner, rfc3339, type ContainerRole } from './container-runner.ts';
@@ -15,7 +16,7 @@ import type { PodContext } from './pod-context.ts';
 import { pause } from './probe.ts';
 import type { BindMount } from './rootfs.ts';
 import { podStatus } from './status.ts';
-import { tokenSeconds, volumeFiles, volumeKind, writeVolume, type VolumeSources } from './volumes.ts';
+import { tokenSeconds, volumeFiles, volumeKind, writeVolume, type VolumeKind, type VolumeSources } from './volumes.ts';
 
 const log = createLogger('kubelet');
 
@@ -33,6 +34,8 @@ export interface NodeContext {
   images(): readonly ImageMapping[];
   envSources(pod: Pod, podIP: string): EnvSources;
   volumeSources(pod: Pod, podIP: string): VolumeSources;
+  /** Folder of a claim's volume. Throws VolumeError while there is none. */
+  claimFolder(pod: Pod, claim: string): string;
   /** The pod's status should be written. */
   statusChanged(worker: PodWorker): void;
 }
@@ -163,18 +166,20 @@ export class PodWorker {
     const group = this.node.mode === 'root' ? this.current.spec.securityContext?.fsGroup : undefined;
     for (const volume of this.current.spec.volumes ?? []) {
       const kind = volumeKind(volume);
-      const folder = this.volumeFolder(volume.name, kind);
+      const folder = this.volumeFolder(volume, kind);
       if (kind === 'files') {
         writeVolume(folder, await volumeFiles(volume, this.node.volumeSources(this.current, podIP)), group);
         continue;
       }
-      mkdirSync(folder, { recursive: true });
+      // What a claim's folder has become, it stays.
+      if (mkdirSync(folder, { recursive: true }) === undefined && kind === 'claim') continue;
       chmodSync(folder, group === undefined ? 0o777 : 0o2777);
       if (group !== undefined) chownSync(folder, -1, group);
     }
   }
 
-  private volumeFolder(name: string, kind: 'empty' | 'memory' | 'files'): string {
+  private volumeFolder({ name, persistentVolumeClaim: claim }: Volume, kind: VolumeKind): string {
+    if (kind === 'claim') return this.node.claimFolder(this.current, claim?.claimName ?? '');
     return kind === 'empty' ? join(this.node.podsFolder, this.uid, 'volumes', name) : join(this.node.memoryFolder, 'volumes', this.uid, name);
   }
 
@@ -203,7 +208,7 @@ export class PodWorker {
       envSources: () => node.envSources(this.current, podIP),
       volumePath: (name) => {
         const volume = this.current.spec.volumes?.find((candidate) => candidate.name === name);
-        return volume && this.volumeFolder(name, volumeKind(volume));
+        return volume && this.volumeFolder(volume, volumeKind(volume));
       },
       changed: () => node.statusChanged(this),
     };

@@ -32,10 +32,14 @@ export class VolumeError extends Error {
 const DEFAULT_MODE = 0o644;
 const DEFAULT_TOKEN_SECONDS = 3600;
 
+/** What a volume is on this machine; a `claim` is a folder that outlives the pod. */
+export type VolumeKind = 'empty' | 'memory' | 'files' | 'claim';
+
 /** Tells an empty directory from a volume of files; throws {@link VolumeError} for kinds that one machine refuses. */
-export function volumeKind(volume: Volume): 'empty' | 'memory' | 'files' {
+export function volumeKind(volume: Volume): VolumeKind {
   if (volume.configMap || volume.secret || volume.downwardAPI || volume.projected) return 'files';
   if (volume.emptyDir) return volume.emptyDir.medium === 'Memory' ? 'memory' : 'empty';
+  if (volume.persistentVolumeClaim) return 'claim';
   const kind = Object.keys(volume).find((key) => key !== 'name');
   // A volume with a name only is an emptyDir, as the API server defaults it.
   if (kind === undefined) return 'empty';

@@ -43,11 +43,11 @@ describe('runtime', () => {
     expect(readRuntime(dir)).toBeUndefined();
   });
   it('cleanState keeps or removes the store', () => {
-    for (const folder of [dir.data, dir.pods, dir.pki]) mkdirSync(folder);
+    for (const folder of [dir.data, dir.pods, dir.pki, dir.volumes]) mkdirSync(folder);
     cleanState(dir, { data: false });
-    expect([dir.data, dir.pods, dir.pki].map((path) => existsSync(path))).toEqual([true, false, true]);
+    expect([dir.data, dir.pods, dir.pki, dir.volumes].map((path) => existsSync(path))).toEqual([true, false, true, true]);
     cleanState(dir, { data: true });
-    expect(existsSync(dir.data)).toBe(false);
+    expect([dir.data, dir.volumes].some((path) => existsSync(path))).toBe(false);
   });
 });
 

@@ -58,5 +58,5 @@ export function writeRuntime(dir: StateDir, info: RuntimeInfo): void {
 
 /** Removes what a run leaves in the state directory: the description, pods' files; with `data` also the store, its keys and the kubeconfig. */
 export function cleanState(dir: StateDir, options: { readonly data: boolean }): void {
-  for (const path of [dir.runtimeFile, dir.pods, ...(options.data ? [dir.data, dir.pki, dir.kubeconfig] : [])]) rmSync(path, { recursive: true, force: true });
+  for (const path of [dir.runtimeFile, dir.pods, ...(options.data ? [dir.data, dir.volumes, dir.pki, dir.kubeconfig] : [])]) rmSync(path, { recursive: true, force: true });
 }

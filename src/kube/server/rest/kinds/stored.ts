@@ -1,4 +1,5 @@
 /** Kinds that are kept for others, with the checks whose absence people would notice. */
+import { storagePrefix } from '../../api/storage-key.ts';
 import { at, equal, isObject, listAt, own, textAt } from '../../json.ts';
 import { forbiddenField, invalidValue, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
@@ -9,8 +10,17 @@ export const BUDGET_STRATEGY: Strategy = {
   validate: (draft) => (at(draft, 'spec', 'minAvailable') !== undefined && at(draft, 'spec', 'maxUnavailable') !== undefined ? [invalidValue('spec', draft['spec'], 'minAvailable and maxUnavailable cannot be both set')] : []),
 };
 
-/** A claim's wish does not change once made, but for its size. */
+/** A claim's wish does not change once made, but for its size. One that names no class gets the default class. */
 export const CLAIM_STRATEGY: Strategy = {
+  admit(draft, { operation }, env) {
+    const spec = draft['spec'];
+    if (operation !== 'CREATE' || !isObject(spec)) return;
+    draft.metadata['finalizers'] = [...new Set([...listAt(draft, 'metadata', 'finalizers'), 'kubernetes.io/pvc-protection'])];
+    if (spec['storageClassName'] !== undefined) return;
+    const classes = env.store.list(storagePrefix({ group: 'storage.k8s.io', plural: 'storageclasses' })).map((entry) => entry.object);
+    const standard = classes.find((one) => one.metadata.annotations?.['storageclass.kubernetes.io/is-default-class'] === 'true');
+    if (standard) spec['storageClassName'] = standard.metadata.name;
+  },
   prepareCreate(draft) {
     draft['status'] = { phase: 'Pending' };
   },
