@@ -166,6 +166,6 @@ async function startClusterDuties({ client, options, certificates, version, sour
     onValidation: (passed) => metrics.validation(passed),
   });
   const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal });
-  rotations.push(webhooks.rotate, () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
+  rotations.push(() => webhooks.rotate(), () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
   return webhooks.server;
 }
