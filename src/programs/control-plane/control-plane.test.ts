@@ -210,7 +210,7 @@ describe('control plane over an API server', () => {
 
   it('counts under Istio\'s names and says its version', async () => {
     const text = await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/metrics`)).text();
-    for (const name of ['pilot_xds_pushes{type="cds"}', 'citadel_server_csr_count', 'sidecar_injection_success_total', 'pilot_proxy_convergence_time_count', 'pilot_services', 'istiod_uptime_seconds', 'galley_validation_failed']) expect(text, name).toContain(name);
+    for (const name of ['pilot_xds_pushes{type="cds"}', 'pilot_xds_push_time_count{type="lds"}', 'pilot_xds_send_time_count', 'citadel_server_csr_count', 'sidecar_injection_success_total', 'pilot_proxy_convergence_time_count', 'pilot_services', 'istiod_uptime_seconds', 'galley_validation_failed']) expect(text, name).toContain(name);
     expect(await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/version`)).text()).toBe('test');
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/ready`)).status).toBe(200);
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/nothing`)).status).toBe(404);

@@ -142,6 +142,8 @@ function record(event: AdsEvent, metrics: ControlPlaneMetrics, states: WeakMap<C
       const type = shortTypeName(event.typeUrl);
       metrics.pushes.labels({ type: type.toLowerCase() }).inc();
       metrics.configSizeBytes.labels({ type: event.typeUrl }).observe(event.bytes);
+      metrics.pushTime.labels({ type: type.toLowerCase() }).observe(event.pushMs / 1000);
+      metrics.sendTime.observe(event.sendMs / 1000);
       const fields = { node: event.client.connectionId, resources: event.resourceCount, removed: event.removedCount, bytes: event.bytes };
       return log.info(`${type}: PUSH`, fields);
     }

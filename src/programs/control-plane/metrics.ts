@@ -12,6 +12,8 @@ export interface ControlPlaneMetrics {
   readonly pushes: Counter;
   readonly configSizeBytes: Histogram;
   readonly convergenceTime: Histogram;
+  readonly pushTime: Histogram;
+  readonly sendTime: Histogram;
   readonly rejects: Counter;
   readonly internalErrors: Counter;
   readonly expiredNonces: Counter;
@@ -46,6 +48,8 @@ export function createMetrics(sources: MetricSources): ControlPlaneMetrics {
     pushes: registry.counter('pilot_xds_pushes', 'Responses written to proxies, by type.'),
     configSizeBytes: registry.histogram('pilot_xds_config_size_bytes', 'Distribution of configuration sizes pushed to clients.', BYTES),
     convergenceTime: registry.histogram('pilot_proxy_convergence_time', 'Delay in seconds between config change and a proxy receiving all required configuration.', SECONDS),
+    pushTime: registry.histogram('pilot_xds_push_time', 'Seconds from the start of a push, or from the response before it, until a response of the type was sent.', SECONDS),
+    sendTime: registry.histogram('pilot_xds_send_time', 'Seconds to encode a response and hand it to the connection.', SECONDS),
     rejects: registry.counter('pilot_total_xds_rejects', 'Total number of XDS responses from pilot rejected by proxy.'),
     internalErrors: registry.counter('pilot_total_xds_internal_errors', 'Total number of internal XDS errors in pilot.'),
     expiredNonces: registry.counter('pilot_xds_expired_nonce', 'Total number of XDS requests with an expired nonce.'),

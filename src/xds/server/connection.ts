@@ -23,7 +23,7 @@ export interface ConnectedClient {
 export type AdsEvent =
   | { readonly kind: 'connected'; readonly client: ConnectedClient }
   | { readonly kind: 'disconnected'; readonly client: ConnectedClient }
-  | { readonly kind: 'responded'; readonly client: ConnectedClient; readonly typeUrl: string; readonly resourceCount: number; readonly removedCount: number; readonly bytes: number }
+  | { readonly kind: 'responded'; readonly client: ConnectedClient; readonly typeUrl: string; readonly resourceCount: number; readonly removedCount: number; readonly bytes: number; /** Making and sending it. */ readonly pushMs: number; /** Encoding it and handing it to the socket. */ readonly sendMs: number }
   | { readonly kind: 'acked'; readonly client: ConnectedClient; readonly typeUrl: string; readonly nonce: string }
   | { readonly kind: 'nacked'; readonly client: ConnectedClient; readonly typeUrl: string; readonly nonce: string; readonly message: string }
   | { readonly kind: 'expired-nonce'; readonly client: ConnectedClient; readonly typeUrl: string }
@@ -92,6 +92,7 @@ export class Connection implements ConnectedClient {
   /** Handles one message of the client. */
   receive(bytes: Buffer): void {
     if (this.closed) return;
+    const startedAt = performance.now();
     let request;
     try {
       request = decodeRequest(this.mode, bytes);
@@ -105,6 +106,7 @@ export class Connection implements ConnectedClient {
       this.session.request(
         this.mode === 'sotw' ? { kind: 'sotw', typeUrl, names, responseNonce, ...refusal } : { kind: 'delta', typeUrl, subscribe: names, unsubscribe, initialVersions, responseNonce, ...refusal },
       ),
+      startedAt,
     );
   }
 
@@ -115,13 +117,14 @@ export class Connection implements ConnectedClient {
       this.stale = true;
       return;
     }
+    const startedAt = performance.now();
     try {
       this.view = this.options.viewFor(this);
     } catch (error) {
       this.options.onEvent({ kind: 'view-failed', client: this, error });
       if (!this.view) return;
     }
-    this.run(this.session.setView(this.view));
+    this.run(this.session.setView(this.view), startedAt);
   }
 
   /** Called once when the stream is over. */
@@ -144,16 +147,20 @@ export class Connection implements ConnectedClient {
     return !this.closed;
   }
 
-  private run(commands: readonly Command[]): void {
+  private run(commands: readonly Command[], startedAt: number): void {
+    let from = startedAt;
     for (const command of commands) {
       if (command.kind === 'refuse') return this.end(GRPC_STATUS.invalidArgument, command.message);
       if (command.kind !== 'respond') {
         this.options.onEvent({ ...command, client: this });
         continue;
       }
+      const sendFrom = performance.now();
       const bytes = encodeResponse(this.mode, command);
       if (!this.call.send(bytes)) this.blocked = true;
-      this.options.onEvent({ kind: 'responded', client: this, typeUrl: command.typeUrl, resourceCount: command.resources.length, removedCount: command.removed.length, bytes: bytes.length });
+      const now = performance.now();
+      this.options.onEvent({ kind: 'responded', client: this, typeUrl: command.typeUrl, resourceCount: command.resources.length, removedCount: command.removed.length, bytes: bytes.length, pushMs: now - from, sendMs: now - sendFrom });
+      from = now;
     }
   }
 
