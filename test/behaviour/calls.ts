@@ -61,6 +61,7 @@ class Caller {
 
   async call(): Promise<Seen> {
     const startMs = performance.now();
+    const startedAtMs = Date.now();
     const facts: Partial_ = {};
     let timer: NodeJS.Timeout | undefined;
     let connection: Duplex | undefined;
@@ -75,7 +76,7 @@ class Caller {
     }
     clearTimeout(timer);
     connection?.destroy();
-    return { headers: new Map(), body: '', trailers: new Map(), closed: false, localPort: 0, ...facts, durationMs: performance.now() - startMs };
+    return { headers: new Map(), body: '', trailers: new Map(), closed: false, localPort: 0, ...facts, startedAtMs, durationMs: performance.now() - startMs };
   }
 
   private async connect(facts: Partial_): Promise<Duplex> {

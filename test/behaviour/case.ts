@@ -117,6 +117,8 @@ export interface Seen {
   readonly trailers: ReadonlyMap<string, string>;
   readonly closed: boolean;
   readonly durationMs: number;
+  /** Epoch ms. */
+  readonly startedAtMs: number;
   /** Local port of the client's socket: finds the line of the access log. */
   readonly localPort: number;
   readonly certificate?: string;

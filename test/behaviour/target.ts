@@ -103,7 +103,7 @@ class Run {
       const label = `${spec.id}#${index}`;
       const from = this.backends.received.length;
       const seen = await makeCalls(call, label, this.identities);
-      if (call.expect.counts || call.expect.received) await this.quiet(from);
+      if (call.expect.counts || call.expect.received) await this.quiet(from, call);
       const prefix = spec.calls.length > 1 ? `call ${index + 1}: ` : '';
       problems.push(...judgeCall(call, seen, this.backends.received.slice(from)).map((text) => prefix + text));
       if (asksLog(call.expect)) logs.push({ call, label, seen, proxy });
@@ -114,7 +114,9 @@ class Run {
   }
 
   /** Mirrored requests may come a moment after the answer. */
-  private async quiet(from: number): Promise<void> {
+  private async quiet(from: number, { expect }: Call): Promise<void> {
+    const wanted = Object.values(expect.counts ?? {}).reduce<number>((sum, count) => sum + (typeof count === 'number' ? count : count[0]), 0);
+    for (const deadline = Date.now() + 1000; this.backends.received.length - from < wanted && Date.now() < deadline; ) await pause(5);
     for (let before = -1; before !== this.backends.received.length - from; await pause(15)) before = this.backends.received.length - from;
   }
 
@@ -137,7 +139,7 @@ class Run {
     if (this.pending.some(({ logs }) => logs.length > 0)) await pause(1300);
     const lines = new Map([this.sidecar, this.gateway].map((proxy) => [proxy, proxy.log()]));
     for (const { id, problems, durationMs, logs } of this.pending) {
-      for (const { call, label, seen, proxy } of logs) problems.push(...judgeLog(call.expect, findLine(lines.get(proxy) ?? [], label, seen.at(-1)?.localPort ?? 0)));
+      for (const { call, label, seen, proxy } of logs) problems.push(...judgeLog(call.expect, findLine(lines.get(proxy) ?? [], label, seen.at(-1))));
       tell({ kind: 'result', id, problems, durationMs: Math.round(durationMs) });
     }
   }
@@ -152,9 +154,18 @@ class Run {
   }
 }
 
-/** By the call's user agent, or by the port of its socket. */
-function findLine(log: readonly LogLine[], label: string, localPort: number): LogLine | undefined {
-  return log.findLast((line) => line['user_agent'] === label) ?? (localPort ? log.findLast((line) => String(line['downstream_remote_address'] ?? '').endsWith(`:${localPort}`)) : undefined);
+/** How far the clocks of the access log and of the caller may be apart: proxies take the time once per turn of their loop. */
+const CLOCK_TOLERANCE_MS = 100;
+
+/** By the call's user agent, or by the port of its socket: ports come again, so the time must fit too. */
+function findLine(log: readonly LogLine[], label: string, seen: Seen | undefined): LogLine | undefined {
+  const byName = log.findLast((line) => line['user_agent'] === label);
+  if (byName || !seen?.localPort) return byName;
+  const { localPort, startedAtMs, durationMs } = seen;
+  return log.findLast((line) => {
+    const startMs = Date.parse(String(line['start_time']));
+    return String(line['downstream_remote_address'] ?? '').endsWith(`:${localPort}`) && startMs > startedAtMs - CLOCK_TOLERANCE_MS && startMs < startedAtMs + durationMs + CLOCK_TOLERANCE_MS;
+  });
 }
 
 const given = JSON.parse(process.argv[2] ?? '') as TargetArguments;
