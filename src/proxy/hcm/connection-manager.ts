@@ -2,8 +2,8 @@ import type { HcmRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
 import { H1ServerConnection } from '../http/h1-server.ts';
 import type { BodyReceiver, CodecError, RequestHandler, ServerStream } from '../http/stream.ts';
+import { H2ServerConnection } from '../http2/server.ts';
 import type { CloseCause, ConnectionSink } from '../io/connection.ts';
-import { serveH2 } from '../io/h2-server.ts';
 import type { SocketConnection } from '../io/socket-connection.ts';
 import { ActiveStream } from './active-stream.ts';
 import type { HcmEnvironment } from './active-stream.ts';
@@ -72,7 +72,21 @@ export class ConnectionManager {
   private serveH2(connection: SocketConnection, info: HttpConnectionInfo, unread: Buffer | undefined, close: () => void): DrainableConnection {
     const { hcm } = this;
     this.environment.stats.counters.downstream_cx_http2_total++;
-    return serveH2(connection, unread, { secure: connection.tls !== undefined, idleTimeoutMs: hcm.idleTimeoutMs, maxHeaders: hcm.maxHeadersCount, maxHeaderBytes: hcm.maxRequestHeadersBytes }, this.handler(info), close);
+    const server = new H2ServerConnection(
+      connection,
+      {
+        secure: connection.tls !== undefined,
+        idleTimeoutMs: hcm.idleTimeoutMs,
+        headersTimeoutMs: hcm.requestHeadersTimeoutMs,
+        maxHeaders: hcm.maxHeadersCount,
+        maxHeaderBytes: hcm.maxRequestHeadersBytes,
+        maxRequests: hcm.maxRequestsPerConnection,
+      },
+      this.handler(info),
+      close,
+    );
+    if (unread !== undefined) server.onData(unread, 0, unread.length);
+    return server;
   }
 
   private handler(info: HttpConnectionInfo): RequestHandler {

@@ -23,8 +23,11 @@ export const MAX_WINDOW_BYTES = 0x7fffffff;
 export const MAX_STREAM_ID = 0x7fffffff;
 export const DEFAULT_TABLE_BYTES = 4096;
 
-/** What one stream may have on its way to a reader that is too slow: also what we may have to keep of it. */
-export const STREAM_WINDOW_BYTES = 262_144;
+/**
+ * What one stream may have on its way to a reader that is too slow: also what we may have to keep of it. Odd, because Node's HTTP/2 server resets a stream
+ * whose body ends exactly where the window does, before its END_STREAM: bodies and frames whose sizes are powers of two must not meet that by rule.
+ */
+export const STREAM_WINDOW_BYTES = 262_145;
 /** What all streams of a connection may have so: 64 stalled streams before the others wait for them. */
 export const CONNECTION_WINDOW_BYTES = 16_777_216;
 /** Streams a peer may have open, and most that we open on one connection. */

@@ -308,6 +308,12 @@ describe('what servers do', () => {
 describe('flow control', () => {
   const dataOf = (frames: readonly WrittenFrame[], streamId: number): number => frames.filter(({ type, streamId: id }) => type === FRAME.data && id === streamId).reduce((sum, { payload }) => sum + payload.length, 0);
   const chunk = Buffer.alloc(16_384);
+  /** Sends as much as one stream may have. */
+  const fill = (play: ServerPlay, streamId: number): WrittenFrame[] => {
+    const frames: WrittenFrame[] = [];
+    for (let left = STREAM_WINDOW_BYTES; left > 0; left -= chunk.length) frames.push(...play.send(frame(FRAME.data, 0, streamId, chunk.subarray(0, Math.min(left, chunk.length)))));
+    return frames;
+  };
   const answer = (play: ServerPlay, index: number, bytes: number): boolean => {
     const { stream } = play.taken[index]!;
     stream.sendHead({ status: 200, headers: new FieldHeaders() }, false);
@@ -319,12 +325,12 @@ describe('flow control', () => {
     play.send(headersFrame(1, POST, false));
     const { stream, events } = play.taken[0]!;
     stream.pauseBody();
-    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += chunk.length) expect(play.send(frame(FRAME.data, 0, 1, chunk))).toEqual([]);
+    expect(fill(play, 1)).toEqual([]);
     stream.resumeBody();
     const updates = play.flushed();
     expect(updates.map(({ type, streamId, payload }) => [type, streamId, payload.readUInt32BE(0)])).toEqual([[FRAME.windowUpdate, 1, STREAM_WINDOW_BYTES]]);
     stream.pauseBody();
-    for (let sent = 0; sent < STREAM_WINDOW_BYTES; sent += chunk.length) play.send(frame(FRAME.data, 0, 1, chunk));
+    fill(play, 1);
     expect(resetOf(play.send(frame(FRAME.data, 0, 1, '00')))).toBe(ERROR.flowControl);
     expect(events.at(-1)).toBe('connection termination');
   });
@@ -335,7 +341,7 @@ describe('flow control', () => {
     for (let index = 0; index <= CONNECTION_WINDOW_BYTES / STREAM_WINDOW_BYTES; index++) {
       play.send(headersFrame(1 + index * 2, POST, false));
       play.taken.at(-1)?.stream.pauseBody();
-      for (let sent = 0; sent < STREAM_WINDOW_BYTES && goAwayOf(frames) === undefined; sent += chunk.length) frames = play.send(frame(FRAME.data, 0, 1 + index * 2, chunk));
+      frames = fill(play, 1 + index * 2);
     }
     expect(goAwayOf(frames)).toBe(ERROR.flowControl);
   });

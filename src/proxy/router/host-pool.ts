@@ -2,9 +2,8 @@ import type { Permit } from '../cluster/cluster.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { ClientStream, ResetReason, ResponseReceiver } from '../http/stream.ts';
 import { H1ClientConnection } from '../http/h1-client.ts';
+import { H2ClientConnection } from '../http2/client.ts';
 import type { Connection, PeerCertificate } from '../io/connection.ts';
-import { H2ClientConnection } from '../io/h2-client.ts';
-import type { SocketConnection } from '../io/socket-connection.ts';
 import type { TlsContexts } from '../tls/contexts.ts';
 import { connectHost } from './connect-host.ts';
 import type { HostTarget } from './connect-host.ts';
@@ -180,10 +179,16 @@ export class HostPool {
       return;
     }
     stats.counters.upstream_cx_http2_total++;
-    const h2 = new H2ClientConnection(connection as SocketConnection, () => this.forget(member), () => this.armIdle(member));
+    const h2 = new H2ClientConnection(connection, { onCapacity: () => this.hasCapacity(member), onClosed: () => this.forget(member) });
     member.h2 = h2;
     member.ready = { ...facts, release: () => {}, start: (head, _upgrade, end, receiver) => h2.start(head, end, receiver) };
     this.serveWaiters(member);
+  }
+
+  /** A stream of an HTTP/2 connection ended, or its host takes more of them. */
+  private hasCapacity(member: Member): void {
+    if (this.waiters.length > 0) this.serveWaiters(member);
+    else if (member.h2?.activeStreams === 0) this.armIdle(member);
   }
 
   private serveWaiters(member: Member): void {
