@@ -1,9 +1,9 @@
 /** Expressions of the Common Expression Language: compiled once, with Kubernetes' functions, RE2 and a bound on what an evaluation may cost. */
-import { Environment, parse, serialize, type ASTNode } from '@marcbachmann/cel-js';
+import { Environment, serialize, type ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS } from 're2js';
 import { messageOf } from '../../../base/errors.ts';
 import { growthOf, type Shape } from './cost.ts';
-import { compareQuantities, isQuantity, Quantity } from './quantity.ts';
+import { registerAddresses, registerLists, registerQuantities, registerTexts } from './libraries.ts';
 
 const MAX_AST_NODES = 4000;
 const MAX_DEPTH = 100;
@@ -32,13 +32,6 @@ function compiledPattern(pattern: string): RE2JS {
   return compiled;
 }
 
-type Comparable = bigint | number | string;
-const ordered = (list: readonly Comparable[], better: (a: Comparable, b: Comparable) => boolean): Comparable => {
-  if (list.length === 0) throw new Error('min or max called on empty list');
-  return list.reduce((best, one) => (better(one, best) ? one : best));
-};
-const equalScalars = (a: unknown, b: unknown): boolean => a === b || (typeof a !== typeof b && (typeof a === 'bigint' || typeof b === 'bigint') && Number(a) === Number(b));
-
 /** An environment whose variables are dynamic. @see https://kubernetes.io/docs/reference/using-api/cel/#cel-options-language-features-and-libraries */
 function createEnvironment(variables: readonly string[]): Environment {
   const env = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false, limits: { maxAstNodes: MAX_AST_NODES, maxDepth: MAX_DEPTH } });
@@ -54,25 +47,12 @@ function createEnvironment(variables: readonly string[]): Environment {
     while (found.length < 1000 && matcher.find()) found.push(matcher.group() ?? '');
     return found;
   });
-  env.registerFunction('list.sum(): dyn', (list: readonly (bigint | number)[]) => list.reduce((sum: bigint | number, one) => (typeof sum === 'bigint' && typeof one === 'bigint' ? sum + one : Number(sum) + Number(one)), 0n));
-  env.registerFunction('list.min(): dyn', (list: readonly Comparable[]) => ordered(list, (a, b) => a < b));
-  env.registerFunction('list.max(): dyn', (list: readonly Comparable[]) => ordered(list, (a, b) => a > b));
-  env.registerFunction('list.isSorted(): bool', (list: readonly Comparable[]) => list.every((one, index) => index === 0 || list[index - 1]! <= one));
-  env.registerFunction('list.indexOf(dyn): int', (list: readonly unknown[], wanted: unknown) => BigInt(list.findIndex((one) => equalScalars(one, wanted))));
-  env.registerFunction('list.lastIndexOf(dyn): int', (list: readonly unknown[], wanted: unknown) => BigInt(list.findLastIndex((one) => equalScalars(one, wanted))));
+  registerLists(env);
+  registerTexts(env);
+  registerAddresses(env);
   registerQuantities(env);
   registerUrls(env);
   return env;
-}
-
-function registerQuantities(env: Environment): void {
-  env.registerType('Quantity', Quantity);
-  env.registerFunction('quantity(string): Quantity', (text: string) => new Quantity(text));
-  env.registerFunction('isQuantity(string): bool', (text: string) => isQuantity(text));
-  env.registerFunction('Quantity.isGreaterThan(Quantity): bool', (a: Quantity, b: Quantity) => compareQuantities(a, b) > 0);
-  env.registerFunction('Quantity.isLessThan(Quantity): bool', (a: Quantity, b: Quantity) => compareQuantities(a, b) < 0);
-  env.registerFunction('Quantity.compareTo(Quantity): int', (a: Quantity, b: Quantity) => BigInt(compareQuantities(a, b)));
-  env.registerFunction('Quantity.sign(): int', (a: Quantity) => BigInt(compareQuantities(a, new Quantity('0'))));
 }
 
 /** A parsed URL, of CEL's `url()`. Parts are as written, as Go keeps them: `http://h:80` has port 80. */
@@ -138,7 +118,7 @@ export class Compiler {
 
   private compileNow(text: string): Expression | string {
     try {
-      const { ast } = parse(text);
+      const { ast } = this.env.parse(text);
       renameCalls(ast);
       const program = this.env.parse(serialize(ast));
       const checked = program.check();

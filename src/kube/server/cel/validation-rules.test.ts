@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { KINDS } from '../../../objects/registry.ts';
 import type { Schema } from '../../../objects/schema/schema.ts';
 import { Compiler } from './environment.ts';
 import { conditionsHold } from './match-conditions.ts';
@@ -24,6 +25,10 @@ test.each<[string, Schema, unknown, string[]]>([
   ['names that are no identifiers', object({ namespace: text, 'a-b': text, 'c.d/e': text }, rule("self.__namespace__ == 'n' && self.a__dash__b == 'x' && self.c__dot__d__slash__e == 'y'")), { namespace: 'n', 'a-b': 'x', 'c.d/e': 'y' }, []],
   ['times and durations', object({ t: { ...text, format: 'date-time' }, d: text }, rule("self.t > timestamp('2020-01-01T00:00:00Z') && duration(self.d) < duration('1h')")), { t: '2024-01-01T00:00:00Z', d: '59m' }, []],
   ['optional fields', object({ a: integer }, rule('self.?a.orValue(5) == 5')), {}, []],
+  ['optional fields fail too', object({ a: integer }, rule('self.?a.orValue(5) == 6')), {}, ['<nil>: Invalid value: "object": failed rule: self.?a.orValue(5) == 6']],
+  ['addresses', object({ a: text, n: text }, rule("isIP(self.a) && ip(self.a).family() == 4 && cidr(self.n).containsIP(self.a) && !isCIDR(self.a) && !isIP('1.2.3')")), { a: '10.1.2.3', n: '10.0.0.0/8' }, []],
+  ['texts and sets', object({ s: text, l: { type: 'array', items: text } }, rule("self.s.replace('a', 'b') == 'b.b' && '%s-%d'.format([self.s, 5]) == 'a.a-5' && sets.contains(self.l, ['x']) && !sets.intersects(self.l, ['z'])")), { s: 'a.a', l: ['x', 'y'] }, []],
+  ['raw patterns', object({ s: text }, rule(String.raw`self.s.matches(r"""^(?i)[a-z]+\.[a-z]+$""")`)), { s: 'A.b' }, []],
   ['Kubernetes functions', object({ l: { type: 'array', items: integer }, q: text, u: text }, rule("self.l.sum() == 6 && self.l.isSorted() && self.l.max() == 3 && self.l.indexOf(2) == 1 && quantity(self.q).isGreaterThan(quantity('512Mi')) && url(self.u).getHost() == 'h:80' && isURL(self.u)")), { l: [1, 2, 3], q: '1Gi', u: 'http://h:80/p' }, []],
   ['patterns are RE2 and linear', object({ s: text }, rule("self.s.matches('^(a+)+$')")), { s: `${'a'.repeat(5000)}b` }, ['<nil>: Invalid value: "object": failed rule: self.s.matches(\'^(a+)+$\')']],
   ['text in a rule is not renamed', object({ s: text }, rule("self.s == 'x.matches(y)'")), { s: 'x.matches(y)' }, []],
@@ -79,4 +84,8 @@ test('match conditions: false wins over errors, errors over true', () => {
 test('expressions are compiled once', () => {
   const compiler = new Compiler(['self']);
   expect(compiler.compile('self > 1')).toBe(compiler.compile('self > 1'));
+});
+
+test('the rules of every kind we define compile', () => {
+  for (const info of KINDS.filter((one) => one.custom)) expect(checkRuleTexts(info.schema, info.kind), info.kind).toEqual([]);
 });
