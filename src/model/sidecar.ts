@@ -5,7 +5,10 @@ import type { ServerTls } from './gateway.ts';
 export interface EgressListener {
   /** Undefined = all ports. */
   readonly port: { readonly number: number; readonly protocol: Protocol; readonly name: string } | undefined;
+  /** Address the application connects to on purpose; '' = traffic is redirected to us, or the loopback without redirection. */
   readonly bind: string;
+  /** Nothing redirects traffic to this listener: it must be opened itself. */
+  readonly opened: boolean;
   /** `ns/host` with `*` and `.` resolved; `exclude` = `~ns/host`. */
   readonly hosts: readonly { readonly namespace: string; readonly host: string; readonly exclude: boolean }[];
 }

@@ -18,7 +18,7 @@ export function resolveSidecar(context: ResolveContext, object: KubeObject): Sid
       name: object.metadata.name, namespace,
       selector: labels.exists && labels.entries().length > 0 ? labels.stringMap() : undefined,
       egress: spec.at('egress').items().map((listener) => ({
-        port: readPort(listener.at('port')), bind: listener.at('bind').string(),
+        port: readPort(listener.at('port')), bind: listener.at('bind').string(), opened: listener.at('captureMode').oneOf(['DEFAULT', 'IPTABLES', 'NONE']) === 'NONE',
         hosts: listener.at('hosts').strings().flatMap((entry) => readHost(context, entry, namespace)),
       })),
       ingress: spec.at('ingress').items().flatMap((listener) => {

@@ -14,11 +14,6 @@ export function reportUnsupported(byKind: ReadonlyMap<string, readonly KubeObjec
   const issues: Issue[] = [];
   for (const [kind, effect] of KINDS)
     for (const object of byKind.get(kind) ?? []) issues.push(unsupported(referenceOf(object), '', `${object.kind} is not supported yet: ${effect}`));
-  for (const sidecar of snapshot.sidecars)
-    sidecar.egress.forEach((listener, index) => {
-      if (listener.port)
-        issues.push(unsupported({ kind: 'Sidecar', namespace: sidecar.namespace, name: sidecar.name }, `spec.egress[${index}].port`, 'Egress listeners of one port are not supported yet: their hosts are visible on all ports'));
-    });
   for (const service of snapshot.services)
     if (service.resolution === 'dynamic-dns')
       issues.push(unsupported({ kind: 'ServiceEntry', namespace: service.namespace, name: service.name }, 'spec.resolution', 'DYNAMIC_DNS is not supported yet: calls go to the address the caller chose'));

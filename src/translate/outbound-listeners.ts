@@ -29,6 +29,8 @@ interface Entry {
   readonly chains: L4Chain[];
   /** Chains that are there already, by what they match: the first service wins. */
   readonly taken: Set<string>;
+  /** Applications connect to it themselves. */
+  readonly opened: boolean;
 }
 
 /** A sidecar's outbound listeners: one per HTTP port, one per address of TCP services, and `virtualOutbound`, which hands connections to them. */
@@ -55,6 +57,14 @@ function wildcardOf(view: ProxyView): string {
 function addPort(view: ProxyView, entries: Map<string, Entry>, service: Service, port: ServicePort): void {
   const protocol = listenerProtocolOf(port.protocol);
   const wildcard = wildcardOf(view);
+  const egress = view.sidecar?.egress.find((listener) => listener.port?.number === port.number && (listener.opened || listener.bind !== ''));
+  if (egress) {
+    // The application calls this address for whatever service it names.
+    const bind = egress.bind || (wildcard === WILDCARD_V6 ? '::1' : '127.0.0.1');
+    const chains = protocol === 'http' ? [] : outboundL4Chains(view, service, port, { subnets: [], needSni: true });
+    put(entries, bind, port.number, protocol, protocol === 'tcp' ? undefined : String(port.number), chains, egress.opened);
+    if (egress.opened) return;
+  }
   if (protocol === 'http') {
     put(entries, wildcard, port.number, 'http', String(port.number), []);
     return;
@@ -84,10 +94,10 @@ function podAddresses(view: ProxyView, service: Service, port: ServicePort): rea
  * Puts a service port on an address. HTTP shares with HTTP; sniffed ports share with either; HTTP and declared TCP cannot share: the older service keeps
  * the address, as in Istio.
  */
-function put(entries: Map<string, Entry>, bind: string, port: number, protocol: ListenerProtocol, routes: string | undefined, chains: readonly L4Chain[]): void {
+function put(entries: Map<string, Entry>, bind: string, port: number, protocol: ListenerProtocol, routes: string | undefined, chains: readonly L4Chain[], opened = false): void {
   const key = `${bind}_${port}`;
   let entry = entries.get(key);
-  if (!entry) entries.set(key, (entry = { bind, port, protocol, routes, chains: [], taken: new Set() }));
+  if (!entry) entries.set(key, (entry = { bind, port, protocol, routes, chains: [], taken: new Set(), opened }));
   else if (entry.protocol !== protocol) {
     if (entry.protocol !== 'auto' && protocol !== 'auto') return;
     // One of both is sniffed, so the listener sniffs and serves both.
@@ -122,7 +132,7 @@ function buildListener(view: ProxyView, entry: Entry): Listener {
     }));
   const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0);
   const listener = create(ListenerSchema, {
-    name, address: socketAddress(entry.bind, entry.port), trafficDirection: TrafficDirection.OUTBOUND, bindToPort: view.proxy.interceptionMode === 'NONE',
+    name, address: socketAddress(entry.bind, entry.port), trafficDirection: TrafficDirection.OUTBOUND, bindToPort: entry.opened || view.proxy.interceptionMode === 'NONE',
     continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(view.snapshot.mesh.protocolDetectionTimeoutMs),
     listenerFilters: [...(sniffs || needsNames ? [tlsInspector()] : []), ...(sniffs ? [httpInspector()] : [])],
     filterChains: chains, accessLog: listenerAccessLogs(view.snapshot.mesh),
