@@ -1,6 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema, type HeaderMatcher, type RouteMatch } from '../xds/gen/envoy/config/route/v3/route_components_pb.ts';
 import type { HttpMatch, NamedMatch, StringMatch } from '../model/virtual-service.ts';
+import type { MetadataMatcher } from '../xds/gen/envoy/type/matcher/v3/metadata_pb.ts';
+import { claimMatcher, claimPath } from './claim-match.ts';
 import { stringMatcher } from './string-matcher.ts';
 
 /** Names that are fields of their own; Istio ignores them inside `headers`. */
@@ -13,15 +15,27 @@ export function routeMatch(match: HttpMatch | undefined): RouteMatch {
   message.pathSpecifier = pathSpecifier(match.uri);
   if (match.ignoreUriCase && match.uri?.kind !== 'regex') message.caseSensitive = false;
   message.headers = [
-    ...match.headers.filter(({ name }) => !RESERVED.has(name)).map((header) => headerMatcher(header.name.toLowerCase(), header.match)),
-    ...match.withoutHeaders.filter(({ name }) => !RESERVED.has(name)).map(withoutHeader),
+    ...match.headers.filter(isHeader).map((header) => headerMatcher(header.name.toLowerCase(), header.match)),
+    ...match.withoutHeaders.filter(isHeader).map(withoutHeader),
     ...pseudo(':method', match.method), ...pseudo(':authority', match.authority), ...pseudo(':scheme', match.scheme),
   ];
+  message.dynamicMetadata = [...claims(match.headers, false), ...claims(match.withoutHeaders, true)];
   message.queryParameters = match.queryParams.map(({ name, match: value }) => {
     const matcher = stringMatcher(value);
     return create(QueryParameterMatcherSchema, { name, queryParameterMatchSpecifier: matcher ? { case: 'stringMatch', value: matcher } : { case: 'presentMatch', value: true } });
   });
   return message;
+}
+
+function isHeader({ name }: NamedMatch): boolean {
+  return !RESERVED.has(name) && claimPath(name) === undefined;
+}
+
+function claims(matches: readonly NamedMatch[], invert: boolean): MetadataMatcher[] {
+  return matches.flatMap(({ name, match }) => {
+    const path = claimPath(name);
+    return path ? [claimMatcher(path, match, invert)] : [];
+  });
 }
 
 /** True when nothing after it can ever match, so translation of the VirtualService stops there. */

@@ -179,7 +179,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
 
   private lookUp(): RouteLookup {
     const { hcm, proxy } = this.environment;
-    return hcm.routes()?.lookup(this.request, { secure: this.info.connection.tls !== undefined, random: proxy.random() }) ?? { kind: 'none' };
+    return hcm.routes()?.lookup(this.request, { secure: this.info.connection.tls !== undefined, random: proxy.random(), metadata: this.dynamicMetadata }) ?? { kind: 'none' };
   }
 
   known(): TrafficRecord {

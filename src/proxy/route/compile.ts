@@ -4,13 +4,14 @@ import type { RouteConfiguration } from '../../xds/gen/envoy/config/route/v3/rou
 import { VirtualHost_TlsRequirementType as TlsRequirement, type Route, type RouteMatch, type VirtualHost } from '../../xds/gen/envoy/config/route/v3/route_components_pb.ts';
 import { eachWithin, within } from '../config/config-error.ts';
 import { fractionOf } from '../config/scalars.ts';
+import { compileMetadataMatcher, type DynamicMetadata } from '../filters/dynamic-metadata.ts';
 import type { RequestHead } from '../http/message.ts';
 import { compileAction, compileFilterConfigs, type FilterConfigParser } from './action.ts';
 import { DomainIndex, withoutPort } from './domain-index.ts';
 import { compileHeaderMatcher, compileQueryMatcher, parseQuery, requestHeaderSource } from './header-match.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
 import { compilePathMatch, withoutQuery, type PathMatch } from './path-match.ts';
-import type { DecisionTrace, HeaderMutations, RouteEntry, RouteLookup, RouteTable } from './route-table.ts';
+import type { HeaderMutations, LookupOptions, RouteEntry, RouteLookup, RouteTable } from './route-table.ts';
 
 export interface RouteCompileOptions {
   readonly parseFilterConfig: FilterConfigParser;
@@ -21,6 +22,7 @@ interface MatchInput {
   readonly head: RequestHead;
   readonly path: string;
   readonly random: number;
+  readonly metadata: DynamicMetadata | undefined;
 }
 
 /** One condition of a route beside its path; `text` is for traces. */
@@ -71,10 +73,10 @@ export function compileRouteConfiguration(config: RouteConfiguration, options: R
     });
   }
   const ignorePort = config.ignorePortInHostMatching;
-  return { name: config.name, lookup: (head, { secure, random, trace }) => lookup(index, ignorePort, head, secure, random, trace) };
+  return { name: config.name, lookup: (head, options) => lookup(index, ignorePort, head, options) };
 }
 
-function lookup(index: DomainIndex<CompiledHost>, ignorePort: boolean, head: RequestHead, secure: boolean, random: number, trace: DecisionTrace | undefined): RouteLookup {
+function lookup(index: DomainIndex<CompiledHost>, ignorePort: boolean, head: RequestHead, { secure, random, metadata, trace }: LookupOptions): RouteLookup {
   const host = ignorePort ? withoutPort(head.authority) : head.authority;
   const found = index.find(host);
   if (!found) {
@@ -86,7 +88,7 @@ function lookup(index: DomainIndex<CompiledHost>, ignorePort: boolean, head: Req
     trace?.('the virtual host requires TLS and the request is plaintext');
     return { kind: 'tls-redirect' };
   }
-  const input: MatchInput = { head, path: withoutQuery(head.path), random };
+  const input: MatchInput = { head, path: withoutQuery(head.path), random, metadata };
   for (const route of found.value.routes) {
     const miss = firstMiss(route, input);
     if (miss === undefined) {
@@ -154,7 +156,6 @@ function inOrder(table: TableLevel, ...levels: (HeaderMutations | undefined)[]):
 
 function compileConditions(match: RouteMatch): Condition[] {
   if (match.tlsContext) throw new Error('tls_context is not supported');
-  if (match.dynamicMetadata.length > 0) throw new Error('dynamic_metadata is not supported');
   const conditions: Condition[] = [];
   if (match.runtimeFraction) {
     const fraction = fractionOf(match.runtimeFraction.defaultValue);
@@ -169,6 +170,10 @@ function compileConditions(match: RouteMatch): Condition[] {
     ...eachWithin('query_parameters', match.queryParameters, (matcher): Condition => {
       const matches = compileQueryMatcher(matcher);
       return { holds: ({ head }) => matches(parseQuery(head.path)), text: `query parameter "${matcher.name}"` };
+    }),
+    ...eachWithin('dynamic_metadata', match.dynamicMetadata, (matcher): Condition => {
+      const matches = compileMetadataMatcher(matcher);
+      return { holds: ({ metadata }) => matches(metadata), text: `metadata of ${matcher.filter}` };
     }),
   );
   return conditions;

@@ -1,4 +1,5 @@
 import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
 
 /** Why a route was chosen or not; recorded only when somebody asked. */
@@ -109,8 +110,18 @@ export interface RouteEntry {
 /** `redirect` = the virtual host requires TLS and the request came in plaintext. */
 export type RouteLookup = { readonly kind: 'found'; readonly route: RouteEntry } | { readonly kind: 'tls-redirect' } | { readonly kind: 'none' };
 
+export interface LookupOptions {
+  /** The request came over TLS. */
+  readonly secure: boolean;
+  /** In [0, 1). */
+  readonly random: number;
+  /** What filters left by now; routes may be chosen by it. */
+  readonly metadata?: DynamicMetadata | undefined;
+  readonly trace?: DecisionTrace;
+}
+
 /** A RouteConfiguration compiled for matching. Pure; randomness (runtime fractions) comes in as a number in [0, 1). */
 export interface RouteTable {
   readonly name: string;
-  lookup(head: RequestHead, options: { readonly secure: boolean; readonly random: number; readonly trace?: DecisionTrace }): RouteLookup;
+  lookup(head: RequestHead, options: LookupOptions): RouteLookup;
 }

@@ -1,6 +1,7 @@
 import type { Filter } from '../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import type { HttpFilter } from '../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
 import type { ProxyView } from '../../model/view.ts';
+import { routesByClaims } from '../claim-match.ts';
 import { jwtAuthnHttpFilters } from '../filters/jwt-authn.ts';
 import { customHttpFilters, customNetworkFilters, rbacHttpFilters, rbacNetworkFilters, type AuthzInput } from './filters.ts';
 
@@ -20,7 +21,7 @@ function filtersOf(view: ProxyView): SecurityFilters {
       policies: view.authorizationPolicies, trustDomains: [mesh.trustDomain, ...mesh.trustDomainAliases], providers: mesh.extAuthzProviders, services: view.services,
     };
     filters = {
-      http: [...customHttpFilters(input), ...jwtAuthnHttpFilters(view.requestAuthentications), ...rbacHttpFilters(input)],
+      http: [...customHttpFilters(input), ...jwtAuthnHttpFilters(view.requestAuthentications, view.proxy.type === 'router' && routesByClaims(view.virtualServices)), ...rbacHttpFilters(input)],
       network: [...customNetworkFilters(input), ...rbacNetworkFilters(input)],
     };
     cache.set(view, filters);

@@ -16,25 +16,26 @@ const SPACE_DELIMITED = ['scope', 'permission'];
 /**
  * Checks the tokens that come, and lets requests without one pass: who may do what is the authorization policies' business. All policies that hold are
  * one list of issuers, sorted, so that their order never changes anything. Undefined: there is nothing to check.
+ * `clearRouteCache`: routes are chosen by claims, so they are looked up again once the claims are known.
  * @see features.md §2.10
  */
-export function jwtAuthnHttpFilters(policies: readonly RequestAuthentication[]): HttpFilter[] {
+export function jwtAuthnHttpFilters(policies: readonly RequestAuthentication[], clearRouteCache = false): HttpFilter[] {
   const rules = policies.flatMap((policy) => policy.rules);
   if (rules.length === 0) return [];
   const sorted = rules.map((rule, index) => ({ rule, index })).sort((a, b) => (a.rule.issuer < b.rule.issuer ? -1 : a.rule.issuer > b.rule.issuer ? 1 : a.index - b.index));
   const names = sorted.map((_, index) => `origins-${index}`);
   const config = create(JwtAuthenticationSchema, {
-    providers: Object.fromEntries(sorted.map(({ rule }, index) => [names[index]!, providerOf(rule)])),
+    providers: Object.fromEntries(sorted.map(({ rule }, index) => [names[index]!, providerOf(rule, clearRouteCache)])),
     rules: [{ match: { pathSpecifier: { case: 'prefix', value: '/' } }, requirementType: { case: 'requires', value: requirementOf(names) } }],
     bypassCorsPreflight: true,
   });
   return [create(HttpFilterSchema, { name: 'envoy.filters.http.jwt_authn', configType: { case: 'typedConfig', value: pack(JwtAuthenticationSchema, config) } })];
 }
 
-function providerOf(rule: JwtRule): JwtProvider {
+function providerOf(rule: JwtRule, clearRouteCache: boolean): JwtProvider {
   return create(JwtProviderSchema, {
     issuer: rule.issuer, audiences: [...rule.audiences], jwksSourceSpecifier: keysOf(rule),
-    forward: rule.forwardOriginalToken, payloadInMetadata: 'payload', forwardPayloadHeader: rule.outputPayloadToHeader,
+    clearRouteCache, forward: rule.forwardOriginalToken, payloadInMetadata: 'payload', forwardPayloadHeader: rule.outputPayloadToHeader,
     fromHeaders: rule.fromHeaders.map(({ name, prefix }) => ({ name, valuePrefix: prefix })), fromParams: [...rule.fromParams], fromCookies: [...rule.fromCookies],
     claimToHeaders: rule.outputClaimToHeaders.map(({ header, claim }) => ({ headerName: header, claimName: claim })),
     normalizePayloadInMetadata: { spaceDelimitedClaims: [...new Set([...SPACE_DELIMITED, ...rule.spaceDelimitedClaims])] },

@@ -43,6 +43,7 @@ class JwtAuthnFilter implements HttpFilter {
     counters['jwt_authn.allowed']++;
     check.finish();
     if (Object.keys(check.metadata).length > 0) mergeMetadata(context.metadata, NAME, check.metadata);
+    if (check.clearsRoute) context.refreshRoute();
     return CONTINUE;
   }
 }

@@ -15,6 +15,8 @@ export interface Provider {
   readonly locations: readonly TokenLocation[];
   /** Headers that only this filter may set; requests come without them. */
   readonly ownHeaders: readonly string[];
+  /** Routes may be chosen by its claims. */
+  readonly clearsRoute: boolean;
   /** @throws TokenProblem. `audiences` replaces the provider's own. */
   check(token: ParsedToken, nowSeconds: number, audiences?: ReadonlySet<string>): void;
   /** What a proven token does to the request. */
@@ -31,6 +33,7 @@ export function compileProvider(config: JwtProvider): Provider {
   const skew = config.clockSkewSeconds === 0 ? CLOCK_SKEW_SECONDS : config.clockSkewSeconds;
   return {
     issuer: config.issuer,
+    clearsRoute: config.clearRouteCache,
     locations: locationsOf(config),
     ownHeaders: [...(payloadHeader === '' ? [] : [payloadHeader]), ...claims.map(({ header }) => header)],
     check(token, nowSeconds, audiences = ownAudiences) {

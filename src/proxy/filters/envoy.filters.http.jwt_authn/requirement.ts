@@ -15,6 +15,8 @@ const UNKNOWN_ISSUER = 'Jwt issuer is not configured';
 /** One request under check. Tokens are parsed once; what was accepted is collected. */
 export class Check {
   readonly metadata: JsonObject = {};
+  /** A provider whose claims choose routes has accepted a token. */
+  clearsRoute = false;
   private readonly parsed = new Map<string, ParsedToken | TokenProblem>();
   private readonly accepted = new Set<string>();
 
@@ -41,6 +43,7 @@ export class Check {
     const key = `${provider.issuer} ${token.signed}`;
     if (this.accepted.has(key)) return;
     this.accepted.add(key);
+    this.clearsRoute ||= provider.clearsRoute;
     this.effects.push(() => Object.assign(this.metadata, provider.accept(token, location, this.head)));
   }
 
