@@ -78,6 +78,8 @@ export interface Cluster {
   readonly protocol: ProtocolSelection;
   /** 0 = unlimited. */
   readonly maxRequestsPerConnection: number;
+  /** Streams on one HTTP/2 connection, beside what the host takes; 0 = the codec's own limit. @see Envoy Http2ProtocolOptions.max_concurrent_streams */
+  readonly maxConcurrentStreams: number;
   /** Idle timeout of pooled connections. */
   readonly idleTimeoutMs: number;
   /** Address to bind upstream connections to (127.0.0.6 for InboundPassthroughCluster). */

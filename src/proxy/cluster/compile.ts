@@ -19,7 +19,7 @@ import { compileAssignment, metadataOf, type Assignment } from './endpoints.ts';
 import type { OutlierConfig } from './outlier-detection.ts';
 
 /** Everything a cluster's CDS resource says, compiled. */
-export interface ClusterSettings extends Pick<Cluster, 'name' | 'type' | 'connectTimeoutMs' | 'protocol' | 'maxRequestsPerConnection' | 'idleTimeoutMs' | 'sourceAddress' | 'service'> {
+export interface ClusterSettings extends Pick<Cluster, 'name' | 'type' | 'connectTimeoutMs' | 'protocol' | 'maxRequestsPerConnection' | 'maxConcurrentStreams' | 'idleTimeoutMs' | 'sourceAddress' | 'service'> {
   /** Name of the assignment EDS is asked for. */
   readonly edsName: string;
   /** Endpoints in the resource itself (STATIC and DNS clusters). */
@@ -67,6 +67,7 @@ export function compileCluster(cluster: ClusterMessage, nowMs: () => number): Cl
     connectTimeoutMs: durationMs(cluster.connectTimeout) ?? 5000,
     protocol: protocolOf(options, cluster),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? cluster.maxRequestsPerConnection ?? 0,
+    maxConcurrentStreams: maxStreamsOf(options, cluster),
     idleTimeoutMs: durationMs(common?.idleTimeout) ?? 3_600_000,
     sourceAddress: cluster.upstreamBindConfig?.sourceAddress?.address || undefined,
     service: serviceOf(cluster),
@@ -111,6 +112,14 @@ function protocolOf(options: HttpProtocolOptions | undefined, cluster: ClusterMe
     case undefined:
       return cluster.http2ProtocolOptions ? 'http2' : 'http1';
   }
+}
+
+/** Set by DestinationRule's `connectionPool.http.maxConcurrentStreams`. */
+function maxStreamsOf(options: HttpProtocolOptions | undefined, cluster: ClusterMessage): number {
+  const choice = options?.upstreamProtocolOptions;
+  if (choice?.case === 'useDownstreamProtocolConfig') return choice.value.http2ProtocolOptions?.maxConcurrentStreams ?? 0;
+  if (choice?.case === 'explicitHttpConfig' && choice.value.protocolConfig.case === 'http2ProtocolOptions') return choice.value.protocolConfig.value.maxConcurrentStreams ?? 0;
+  return choice === undefined ? (cluster.http2ProtocolOptions?.maxConcurrentStreams ?? 0) : 0;
 }
 
 /** First of Istio's `istio.services` metadata. */

@@ -60,6 +60,10 @@ export class RuntimeCluster implements Cluster {
   get maxRequestsPerConnection(): number {
     return this.settings.maxRequestsPerConnection;
   }
+
+  get maxConcurrentStreams(): number {
+    return this.settings.maxConcurrentStreams;
+  }
   get idleTimeoutMs(): number {
     return this.settings.idleTimeoutMs;
   }

@@ -1,7 +1,7 @@
 import type { HeaderMap, RequestHead } from '../http/message.ts';
 import type { ClientStream, ResetReason, ResponseReceiver } from '../http/stream.ts';
 import type { Connection } from '../io/connection.ts';
-import { ERROR, MAX_STREAMS, MAX_STREAM_ID, SETTING, STREAMS_BEFORE_SETTINGS } from './constants.ts';
+import { ERROR, FRAME, MAX_STREAMS, MAX_STREAM_ID, SETTING, STREAMS_BEFORE_SETTINGS } from './constants.ts';
 import { outgoingFields, outgoingTrailers, parseResponse, parseTrailers } from './fields.ts';
 import type { FieldBlock } from './hpack-decoder.ts';
 import { Http2Session } from './session.ts';
@@ -18,7 +18,7 @@ export interface H2ClientOwner {
   onClosed(): void;
 }
 
-/** HTTP/2 on an opened connection. */
+/** HTTP/2 on an opened connection. `maxConcurrentStreams`: our own limit beside the peer's; 0 = {@link MAX_STREAMS}. */
 export class H2ClientConnection extends Http2Session {
   readonly localAddress: string;
   readonly remoteAddress: string;
@@ -26,14 +26,19 @@ export class H2ClientConnection extends Http2Session {
   requests = 0;
   private nextStream = 1;
   private goingAway = false;
-  private maxStreams = STREAMS_BEFORE_SETTINGS;
+  private maxStreams: number;
+  private settled = false;
+  private readonly ownLimit: number;
 
   constructor(
     connection: Connection,
     private readonly owner: H2ClientOwner,
+    maxConcurrentStreams = 0,
     nowMs: () => number = Date.now,
   ) {
     super(connection, RESPONSE_LIMITS, { nowMs, countsResets: false });
+    this.ownLimit = maxConcurrentStreams > 0 ? Math.min(maxConcurrentStreams, MAX_STREAMS) : MAX_STREAMS;
+    this.maxStreams = Math.min(this.ownLimit, STREAMS_BEFORE_SETTINGS);
     this.localAddress = `${connection.localAddress}:${connection.localPort}`;
     this.remoteAddress = `${connection.remoteAddress}:${connection.remotePort}`;
     this.writer.preface();
@@ -90,12 +95,17 @@ export class H2ClientConnection extends Http2Session {
   }
 
   protected onSetting(id: number, value: number): void {
-    if (id === SETTING.maxConcurrentStreams) this.maxStreams = Math.min(value, MAX_STREAMS);
+    if (id === SETTING.maxConcurrentStreams) this.maxStreams = Math.min(value, this.ownLimit);
     else if (id === SETTING.enablePush && value !== 0) this.fail(ERROR.protocol, 'a server cannot enable push');
   }
 
   override onFrame(type: number, flags: number, streamId: number, buffer: Buffer, start: number, end: number): void {
     const before = this.maxStreams;
+    if (type === FRAME.settings && !this.settled) {
+      // What the peer does not limit is unlimited. @see RFC 9113 section 6.5.2
+      this.settled = true;
+      this.maxStreams = this.ownLimit;
+    }
     super.onFrame(type, flags, streamId, buffer, start, end);
     if (this.maxStreams > before) this.owner.onCapacity();
   }

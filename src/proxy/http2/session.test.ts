@@ -541,6 +541,19 @@ describe('what clients do', () => {
     expect([client.usable, told]).toEqual([true, 1]);
   });
 
+  it('opens 100 streams before the first SETTINGS and as many as we like when these name no limit', () => {
+    const wire = new FakeConnection();
+    let told = 0;
+    const client = new H2ClientConnection(wire, { onCapacity: () => void told++, onClosed: () => {} }, 150);
+    const fill = (): number => {
+      while (client.usable) client.start(requestHead(), true, new Receiver());
+      return client.activeStreams;
+    };
+    expect(fill()).toBe(100);
+    wire.sink.onData(SETTINGS, 0, SETTINGS.length);
+    expect([told, fill()]).toEqual([1, 150]);
+  });
+
   it('resets what is left of a request whose response is complete', () => {
     const wire = new FakeConnection();
     const client = new H2ClientConnection(wire, { onCapacity: () => {}, onClosed: () => {} });

@@ -1,3 +1,4 @@
+import { createLogger } from '../../base/log.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { CONNECTION_WINDOW_BYTES, DEFAULT_FRAME_BYTES, DEFAULT_WINDOW_BYTES, ERROR, FLAG, FRAME, MAX_REMEMBERED_RESETS, MAX_STREAM_ID, MAX_WAITING_BYTES, MAX_WINDOW_BYTES, SETTING, STREAM_WINDOW_BYTES } from './constants.ts';
 import { FloodGuard } from './flood-guard.ts';
@@ -11,6 +12,8 @@ import type { BlockLimits, FieldBlock } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { Outbound } from './outbound.ts';
 import type { Http2Stream, TrailingFields } from './stream.ts';
+
+const log = createLogger('h2');
 
 /** What both sides of an HTTP/2 connection do: frames, settings, flow control, errors. @see RFC 9113 */
 export abstract class Http2Session implements ConnectionSink, FrameSink {
@@ -419,6 +422,7 @@ export abstract class Http2Session implements ConnectionSink, FrameSink {
   /** Ends the connection because the peer broke a rule of it. */
   protected fail(code: number, message: string): void {
     if (this.closed) return;
+    log.debug('connection refused', { peer: this.connection.remoteAddress, code, message });
     this.writer.goAway(this.lastPeerStream, code, message);
     this.end();
   }

@@ -101,6 +101,16 @@ describe('gRPC clients and servers (grpc-js)', () => {
     expect(proxy.statsOf('upstream_cx_total')).toBeLessThanOrEqual(6);
   });
 
+  it('opens as many connections as max_concurrent_streams asks for', async () => {
+    const limited = JSON.parse(JSON.stringify(HTTP2).replace('"http2ProtocolOptions":{}', '"http2ProtocolOptions":{"maxConcurrentStreams":2}')) as object;
+    const proxy = await proxyTo(await grpcServer(), limited);
+    const client = grpcClient(proxy.port);
+    const answers = await Promise.all(Array.from({ length: 10 }, (_, index) => unary(client, Buffer.from(`n${index}`))));
+    answers.forEach(({ value }, index) => expect(value?.toString()).toBe(`n${index}`));
+    expect(proxy.statsOf('upstream_cx_total')).toBeGreaterThanOrEqual(3);
+    expect(proxy.statsOf('upstream_cx_total')).toBeLessThanOrEqual(5);
+  });
+
   it('bidirectional streams: every message is answered before the next one is sent', async () => {
     const client = grpcClient((await proxyTo(await grpcServer())).port);
     const call = client.makeBidiStreamRequest('/t.T/Bidi', raw, raw);

@@ -3,6 +3,7 @@ import type { RequestHead } from '../http/message.ts';
 import type { ClientStream, ResetReason, ResponseReceiver } from '../http/stream.ts';
 import { H1ClientConnection } from '../http/h1-client.ts';
 import { H2ClientConnection } from '../http2/client.ts';
+import { STREAMS_BEFORE_SETTINGS } from '../http2/constants.ts';
 import type { Connection, PeerCertificate } from '../io/connection.ts';
 import type { TlsContexts } from '../tls/contexts.ts';
 import { connectHost } from './connect-host.ts';
@@ -115,9 +116,9 @@ export class HostPool {
   }
 
   private openIfNeeded(): void {
-    const wanted = this.protocol === 'http2' ? Math.ceil(this.waiters.length / 100) : this.waiters.length;
-    if (this.abandons.size >= wanted) return;
     const { cluster, host } = this.target;
+    const perConnection = this.protocol === 'http2' ? Math.min(STREAMS_BEFORE_SETTINGS, cluster.maxConcurrentStreams || STREAMS_BEFORE_SETTINGS) : 1;
+    if (this.abandons.size >= Math.ceil(this.waiters.length / perConnection)) return;
     const permit = cluster.admit('connection');
     if (permit === undefined) cluster.stats.counters.upstream_cx_overflow++;
     // A host without any connection gets one whatever the limit says, or its requests would wait for ever.
@@ -179,7 +180,7 @@ export class HostPool {
       return;
     }
     stats.counters.upstream_cx_http2_total++;
-    const h2 = new H2ClientConnection(connection, { onCapacity: () => this.hasCapacity(member), onClosed: () => this.forget(member) });
+    const h2 = new H2ClientConnection(connection, { onCapacity: () => this.hasCapacity(member), onClosed: () => this.forget(member) }, this.target.cluster.maxConcurrentStreams);
     member.h2 = h2;
     member.ready = { ...facts, release: () => {}, start: (head, _upgrade, end, receiver) => h2.start(head, end, receiver) };
     this.serveWaiters(member);
