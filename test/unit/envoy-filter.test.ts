@@ -9,6 +9,7 @@ import { viewOf, type ProxyView } from '../../src/model/view.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { resolve } from '../../src/resolve/resolve.ts';
 import { patchedExtensionConfigs } from '../../src/translate/envoy-filter/clusters.ts';
+import { envoyFilterIssues } from '../../src/translate/envoy-filter/issues.ts';
 import { patchReport } from '../../src/translate/envoy-filter/report.ts';
 import { translateClusters } from '../../src/translate/clusters.ts';
 import { translateListeners } from '../../src/translate/listeners.ts';
@@ -201,4 +202,15 @@ describe('the form of Istio 1.2', () => {
     expect(warning!.fix).toContain('"applyTo":"HTTP_FILTER"');
   });
   it('says what it cannot convert', () => expect(mesh([filter(undefined, { spec: { filters: [{ filterName: 'mine', filterConfig: {} }] } })]).issues.some((issue) => issue.severity === 'error' && issue.message.includes('cannot be converted'))).toBe(true));
+});
+
+describe('what is said of a patch whatever it meets', () => {
+  const issues = (configPatches: unknown) => envoyFilterIssues(resolve({ objects: [filter(configPatches)] }).snapshot.envoyFilters).map(({ severity, code, path }) => [severity, code, path]);
+  it.each([
+    ['nothing', http('INSERT_FIRST', LUA), []],
+    ['no message', http('INSERT_FIRST', { name: 3 }), [['error', 'MLT0007', 'spec.configPatches[0].patch.value']]],
+    ['a type nobody has', http('INSERT_FIRST', { name: 'x', typed_config: { '@type': `${T}no.such.Type` } }), [['error', 'MLT0007', 'spec.configPatches[0].patch.value']]],
+    ['an unknown field', { applyTo: 'CLUSTER', match: {}, patch: { operation: 'MERGE', value: { conect_timeout: '1s' } } }, [['warning', 'MLT0008', 'spec.configPatches[0].patch.value']]],
+    ['the bootstrap', { applyTo: 'BOOTSTRAP', match: {}, patch: { operation: 'MERGE', value: {} } }, [['warning', 'MLT0005', 'spec.configPatches[0].applyTo']]],
+  ])('%s', (_, patch, expected) => expect(issues([patch])).toEqual(expected));
 });

@@ -11,6 +11,7 @@ import type { StatusUpdate } from '../../resolve/gateway-api/convert.ts';
 import type { GatewayApiFeatures } from '../../resolve/gateway-api/features.ts';
 import { resolve, resolveEndpoints } from '../../resolve/resolve.ts';
 import { wantedKeySets } from '../../resolve/request-authentication.ts';
+import { envoyFilterIssues } from '../../translate/envoy-filter/issues.ts';
 import { Debounce } from './debounce.ts';
 import type { KeySets } from './key-sets.ts';
 import type { ObjectChange, ObjectSource } from './object-source.ts';
@@ -121,8 +122,9 @@ export class MeshEngine {
       const { snapshot, issues, statuses } = resolve({
         objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current,
       });
-      this.tellNewIssues(issues);
-      this.currentIssues = issues;
+      const all = [...issues, ...envoyFilterIssues(snapshot.envoyFilters)];
+      this.tellNewIssues(all);
+      this.currentIssues = all;
       this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
       this.options.onStatuses?.(statuses);
     } catch (error) {
