@@ -25,7 +25,7 @@ export function withClusterOptions(command: Command): Command {
 /** A client and the namespace commands act in when they name none. */
 export function openCluster(options: ClusterOptions): { readonly client: HttpsKubeClient; readonly namespace: string; readonly access: ClusterAccess } {
   const own = stateDir(options.home).kubeconfig;
-  const path = options.kubeconfig ?? (process.env['KUBECONFIG'] === undefined && existsSync(own) ? own : undefined);
+  const path = options.kubeconfig ?? (!process.env['KUBECONFIG'] && existsSync(own) ? own : undefined);
   const access = readKubeConfig({ ...(path !== undefined && { path }), ...(options.context !== undefined && { context: options.context }) });
   return { client: createHttpsClient(access), namespace: options.namespace ?? access.namespace, access };
 }

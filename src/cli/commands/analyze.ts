@@ -66,7 +66,9 @@ async function run(world: CommandWorld, files: readonly string[], flags: Flags):
   if (unknown !== undefined) throw new Error(`there is no analyzer ${unknown}; analyze -L lists them`);
   let namespace = flags.namespace ?? 'default';
   const fromFiles = files.flatMap((file) => readObjects(file, flags.recursive === true));
-  let objects: readonly KubeObject[] = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
+  const placed = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
+  // Applied one after the other, the last file that names an object wins: a folder of alternatives is no conflict.
+  let objects: readonly KubeObject[] = [...new Map(placed.map((object) => [identity(object), object])).values()];
   if (flags.useKube) {
     const cluster = world.open(flags);
     namespace = cluster.namespace;
@@ -101,7 +103,8 @@ function print(world: CommandWorld, issues: readonly Issue[], flags: Flags, scop
 }
 
 function identity(object: KubeObject): string {
-  return `${object.kind} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
+  const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : '';
+  return `${object.kind}.${group} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
 }
 
 function isNamespaced(object: KubeObject): boolean {

@@ -51,7 +51,7 @@ interface KubeConfigFile {
 }
 
 export interface KubeConfigOptions {
-  /** Path of the kubeconfig; default: `$KUBECONFIG` (several files are merged), then `~/.kube/config`. */
+  /** Path of the kubeconfig; default: `$KUBECONFIG` unless it is empty (several files are merged), then `~/.kube/config`. */
   readonly path?: string;
   /** Default: the current context. */
   readonly context?: string;
@@ -62,7 +62,7 @@ export interface KubeConfigOptions {
 /** Reads the kubeconfig. Throws {@link AccessError} when it cannot be used. */
 export function readKubeConfig(options: KubeConfigOptions = {}): ClusterAccess {
   const env = options.env ?? process.env;
-  const paths = (options.path ?? env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config')).split(delimiter).filter((path) => path !== '');
+  const paths = (options.path ?? (env['KUBECONFIG'] || join(homedir(), '.kube', 'config'))).split(delimiter).filter((path) => path !== '');
   const files: KubeConfigFile[] = [];
   const failures: string[] = [];
   for (const path of paths) {
