@@ -26,6 +26,7 @@ export interface FieldBlock {
 /** The bytes are no HPACK: the connection cannot go on. @see RFC 9113 section 4.3 */
 class HpackError extends Error {}
 
+const NONE = Buffer.alloc(0);
 let scratch: Buffer | undefined;
 
 /** The decoding side of one connection. */
@@ -39,7 +40,7 @@ export class HpackDecoder {
   private maxTableBytes = DEFAULT_TABLE_BYTES;
   private at = 0;
   private end = 0;
-  private buffer: Buffer = Buffer.alloc(0);
+  private buffer: Buffer = NONE;
 
   /** `tableBytes`: what we told the peer it may use. */
   constructor(private readonly tableBytes: number = DEFAULT_TABLE_BYTES) {}
@@ -60,7 +61,7 @@ export class HpackDecoder {
       if (thrown instanceof HpackError) return undefined;
       throw thrown;
     } finally {
-      this.buffer = Buffer.alloc(0);
+      this.buffer = NONE;
     }
   }
 

@@ -1,8 +1,8 @@
 /** Whole proxies that speak HTTP/2: real gRPC clients and servers, real Envoy, slow readers. */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:http2';
-import type { Http2Server, ServerHttp2Stream } from 'node:http2';
+import { connect, constants, createServer } from 'node:http2';
+import type { Http2Server, OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,6 +137,27 @@ async function listenH2(server: Http2Server): Promise<number> {
   closers.push(() => server.close());
   return (server.address() as AddressInfo).port;
 }
+
+describe('requests that the codec refuses', () => {
+  it('431 for headers that are too large, RST_STREAM for malformed ones; neighbours go on', async () => {
+    const { port } = await proxyTo(await grpcServer());
+    const session = connect(`http://127.0.0.1:${port}`);
+    closers.push(() => session.destroy());
+    const ask = (headers: OutgoingHttpHeaders): Promise<unknown> => new Promise((resolve) => {
+      const stream = session.request(headers);
+      let body = '';
+      let code: unknown;
+      stream.on('response', (head) => void (code = head[':status']));
+      stream.on('data', (chunk: Buffer) => void (body += chunk.toString()));
+      stream.on('error', () => resolve(stream.rstCode));
+      stream.on('end', () => resolve(`${String(code)} ${body}`));
+    });
+    expect(await ask({ 'x-large': 'a'.repeat(62_000) })).toBe('431 Request Header Fields Too Large');
+    expect(await ask({ ':path': '/a b' })).toBe(constants.NGHTTP2_PROTOCOL_ERROR);
+    // What a gRPC server says to requests that are none.
+    expect(await ask({ ':path': '/t.T/None' })).toBe('415 ');
+  });
+});
 
 describe('flow control through the proxy', () => {
   it('holds the server back to the speed of a slow reader, without stopping its neighbours', async () => {
