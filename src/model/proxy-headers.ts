@@ -9,6 +9,8 @@ export interface ProxyHeaders {
   readonly server: string | undefined;
   readonly requestIdDisabled: boolean;
   readonly preserveHttp1HeaderCase: boolean;
+  /** HTTP/1.0 is answered instead of refused (node metadata `HTTP10`). */
+  readonly acceptHttp10: boolean;
   /** The gateway's connections begin with a PROXY header. */
   readonly proxyProtocol: boolean;
 }
@@ -24,7 +26,7 @@ type Json = Readonly<Record<string, unknown>>;
  * proxy sends it, its author is told at injection.
  * @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig-ProxyHeaders
  */
-export function readProxyHeaders(proxyConfig: unknown): ProxyHeaders {
+export function readProxyHeaders(proxyConfig: unknown, acceptHttp10 = false): ProxyHeaders {
   const config = object(proxyConfig);
   const topology = object(field(config, 'gatewayTopology'));
   const headers = object(field(config, 'proxyHeaders'));
@@ -42,7 +44,7 @@ export function readProxyHeaders(proxyConfig: unknown): ProxyHeaders {
     clientCertDetails: { subject: flag('subject'), cert: flag('cert'), chain: flag('chain'), dns: flag('dns'), uri: flag('uri') },
     server: field(server, 'disabled') === true ? '' : typeof value === 'string' && value !== '' ? value : undefined,
     requestIdDisabled: field(object(field(headers, 'requestId')), 'disabled') === true,
-    preserveHttp1HeaderCase: field(headers, 'preserveHttp1HeaderCase') === true,
+    preserveHttp1HeaderCase: field(headers, 'preserveHttp1HeaderCase') === true, acceptHttp10,
     proxyProtocol: field(topology, 'proxyProtocol') !== undefined,
   };
 }

@@ -65,7 +65,7 @@ export function parseProxyNode(node: NodeInput): ProxyNode | undefined {
     istioFilters: node.userAgentName === 'meltemi' || extensions.length === 0 || extensions.includes('istio.alpn'),
     extensionTypes: node.extensionTypes ?? [],
     dnsCapture: isTrue(metadata['DNS_CAPTURE']), dnsAutoAllocate: isTrue(metadata['DNS_AUTO_ALLOCATE']),
-    headers: readProxyHeaders(metadata['PROXY_CONFIG']),
+    headers: readProxyHeaders(metadata['PROXY_CONFIG'], isTrue(metadata['HTTP10'])),
     metadata,
   };
 }

@@ -45,7 +45,7 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
     useRemoteAddress: gateway,
     ...(gateway && { xffNumTrustedHops: view.proxy.headers.trustedProxies }),
     ...(view.proxy.headers.requestIdDisabled && { generateRequestId: false }),
-    ...(view.proxy.headers.preserveHttp1HeaderCase && { httpProtocolOptions: { headerKeyFormat: { headerFormat: { case: 'statefulFormatter' as const, value: { name: 'preserve_case', typedConfig: pack(PreserveCaseFormatterConfigSchema) } } } } }),
+    ...http1Options(view.proxy.headers),
     ...clientCertificateOf(options.direction, view.proxy.headers),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
     streamIdleTimeout: duration(0),
@@ -58,6 +58,12 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
   const trace = tracing(view);
   if (trace) init.tracing = trace;
   return create(FilterSchema, { name: 'envoy.filters.network.http_connection_manager', configType: { case: 'typedConfig', value: pack(HttpConnectionManagerSchema, init) } });
+}
+
+function http1Options(headers: ProxyHeaders): Pick<MessageInitShape<typeof HttpConnectionManagerSchema>, 'httpProtocolOptions'> {
+  if (!headers.preserveHttp1HeaderCase && !headers.acceptHttp10) return {};
+  const format = { headerFormat: { case: 'statefulFormatter' as const, value: { name: 'preserve_case', typedConfig: pack(PreserveCaseFormatterConfigSchema) } } };
+  return { httpProtocolOptions: { acceptHttp10: headers.acceptHttp10, ...(headers.preserveHttp1HeaderCase && { headerKeyFormat: format }) } };
 }
 
 /** A gateway replaces what strangers say about certificates, a server's sidecar appends, a client's says nothing; a ProxyConfig may ask for other. */
