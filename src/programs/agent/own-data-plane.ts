@@ -35,7 +35,7 @@ export async function startOwnDataPlane(context: DataPlaneContext): Promise<Runn
     node, version, manager: proxy.config, stats: proxy.stats, registry: proxy.registry, secrets: () => held.secrets(), connectedToControlPlane: () => ads.connected,
     drainListeners: ({ inboundOnly }) => proxy.drain({ inboundOnly }),
     quit: () => quit(0),
-    bootstrap: bootstrapOf(settings, '/XDS', '/SDS'),
+    bootstrap: withOwnVersion(bootstrapOf(settings, '/XDS', '/SDS'), version),
   });
   const control = controlOf(proxy, admin);
   await Promise.all([
@@ -45,6 +45,13 @@ export async function startOwnDataPlane(context: DataPlaneContext): Promise<Runn
   ]);
   proxy.ready.then(() => log.info('proxy is configured'), (error: unknown) => log.error('proxy cannot be configured', { error: String(error) }));
   return { control, exited, stop: () => (ads.close(), void proxy.close()) };
+}
+
+/** Envoy adds its own version to the node it shows; so do we. */
+function withOwnVersion(bootstrap: Readonly<Record<string, unknown>>, version: string): Readonly<Record<string, unknown>> {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10) || 0);
+  const node = (bootstrap['node'] ?? {}) as Readonly<Record<string, unknown>>;
+  return { ...bootstrap, node: { ...node, user_agent_name: 'meltemi', user_agent_build_version: { version: { major_number: major, minor_number: minor, patch }, metadata: { 'build.label': 'meltemi' } } } };
 }
 
 function openDiscovery({ settings, controlPlane, metrics, version }: DataPlaneContext): AdsClient {
