@@ -5,6 +5,7 @@ import { CRON_JOB, JOB } from '../../objects/resource-types.ts';
 import { ApiError } from '../client/client.ts';
 import { nextTime, parseSchedule, type Schedule } from '../cron.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { endOf } from './job.ts';
 import { controllerOf, controllerReference } from './pods.ts';
 import { canonicalJson } from './rollout.ts';
@@ -76,7 +77,9 @@ class CronJobController {
     const running = owned.filter((job) => !endOf(job));
     if (spec.concurrencyPolicy === 'Forbid' && running.length > 0) return undefined;
     if (spec.concurrencyPolicy === 'Replace') for (const job of running) await this.client.delete(JOB, job.metadata.name, job.metadata.namespace, { propagationPolicy: 'Background' });
-    return { atMs: due, job: await this.createJob(cron, due) };
+    const job = await this.createJob(cron, due);
+    recordEvent(this.client, 'cronjob-controller', cron, { reason: 'SuccessfulCreate', message: `Created job ${job.metadata.name}` });
+    return { atMs: due, job };
   }
 
   private async createJob(cron: CronJob, atMs: number): Promise<Job> {

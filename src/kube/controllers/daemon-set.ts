@@ -5,6 +5,7 @@ import type { Pod, PodSpec } from '../../objects/kubernetes/pod.ts';
 import { keyOf } from '../../objects/meta.ts';
 import { CONTROLLER_REVISION, DAEMON_SET, NODE, POD } from '../../objects/resource-types.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { createPod, OwnedPods } from './owned-pods.ts';
 import { isPodActive, isPodReady } from './pods.ts';
 import { hashOf, REVISION_HASH, syncRevisions, trimRevisions, type Revisions } from './revisions.ts';
@@ -71,6 +72,7 @@ class DaemonSetController {
     }
     await Promise.all(surplus.filter(isPodActive).concat(surplus.filter((pod) => !isPodActive(pod) && pod.metadata.deletionTimestamp === undefined)).map((pod) => this.remove(pod)));
     const created = await Promise.all(missing.map((node) => createPod(this.client, set, set.spec.template, { generateName: `${set.metadata.name}-`, labels: { [REVISION_HASH]: hash }, spec: (spec) => onNode(spec, node) })));
+    for (const pod of created) recordEvent(this.client, 'daemonset-controller', set, { reason: 'SuccessfulCreate', message: `Created pod: ${pod.metadata.name}` });
     if (created.length > 0) this.pods.expect(set, created);
     else if (set.spec.updateStrategy?.type !== 'OnDelete') await this.roll(set, nodes.length, pods.filter(isPodActive), hash);
   }

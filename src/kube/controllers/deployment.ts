@@ -4,6 +4,7 @@ import type { ReplicaSet } from '../../objects/kubernetes/replica-set.ts';
 import { keyOf } from '../../objects/meta.ts';
 import { DEPLOYMENT, REPLICA_SET } from '../../objects/resource-types.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { deploymentStatus } from './deployment-status.ts';
 import { controllerOf, controllerReference } from './pods.ts';
 import { canonicalJson, nextReplicas, resolveIntOrPercent, templateHash } from './rollout.ts';
@@ -11,6 +12,7 @@ import { createWorkQueue } from './work-queue.ts';
 
 const REVISION = 'deployment.kubernetes.io/revision';
 const HASH_LABEL = 'pod-template-hash';
+const COMPONENT = 'deployment-controller';
 
 export function startDeploymentController(context: ControllerContext): void {
   new DeploymentController(context).start();
@@ -59,7 +61,7 @@ class DeploymentController {
     const total = owned.reduce((sum, set) => sum + (set.spec.replicas ?? 0), 0);
     const limits = limitsOf(deployment);
     const first = recreate ? (total === 0 ? limits.wanted : 0) : Math.max(0, Math.min(limits.wanted, limits.wanted + limits.maxSurge - total));
-    return this.client.create<ReplicaSet>(REPLICA_SET, {
+    const created = await this.client.create<ReplicaSet>(REPLICA_SET, {
       apiVersion: 'apps/v1',
       kind: 'ReplicaSet',
       metadata: {
@@ -73,6 +75,12 @@ class DeploymentController {
         template: { ...template, metadata: { ...template.metadata, labels } },
       },
     } as unknown as ReplicaSet);
+    this.tellScaled(deployment, created, 0, first);
+    return created;
+  }
+
+  private tellScaled(deployment: Deployment, set: ReplicaSet, from: number, to: number): void {
+    if (from !== to) recordEvent(this.client, COMPONENT, deployment, { reason: 'ScalingReplicaSet', message: `Scaled ${to > from ? 'up' : 'down'} replica set ${set.metadata.name} from ${from} to ${to}` });
   }
 
   private async syncRevision(deployment: Deployment, current: ReplicaSet, old: readonly ReplicaSet[]): Promise<void> {
@@ -91,17 +99,18 @@ class DeploymentController {
     const limits = limitsOf(deployment);
     const live = old.filter((set) => (set.spec.replicas ?? 0) > 0 || (set.status?.replicas ?? 0) > 0);
     if (deployment.spec.strategy?.type === 'Recreate') {
-      await Promise.all(live.filter((set) => (set.spec.replicas ?? 0) > 0).map((set) => this.scaleSet(set, 0)));
-      if (live.length === 0 && current.spec.replicas !== limits.wanted) await this.scaleSet(current, limits.wanted);
+      await Promise.all(live.filter((set) => (set.spec.replicas ?? 0) > 0).map((set) => this.scaleSet(deployment, set, 0)));
+      if (live.length === 0 && current.spec.replicas !== limits.wanted) await this.scaleSet(deployment, current, limits.wanted);
       return;
     }
     const view = (set: ReplicaSet) => ({ name: set.metadata.name, replicas: set.spec.replicas ?? 0, ready: Math.min(set.spec.replicas ?? 0, set.status?.readyReplicas ?? 0) });
     const changes = nextReplicas(view(current), live.map(view), limits);
-    await Promise.all([current, ...live].filter((set) => changes.has(set.metadata.name)).map((set) => this.scaleSet(set, changes.get(set.metadata.name)!)));
+    await Promise.all([current, ...live].filter((set) => changes.has(set.metadata.name)).map((set) => this.scaleSet(deployment, set, changes.get(set.metadata.name)!)));
   }
 
-  private async scaleSet(set: ReplicaSet, replicas: number): Promise<void> {
+  private async scaleSet(deployment: Deployment, set: ReplicaSet, replicas: number): Promise<void> {
     await this.client.mergePatch(REPLICA_SET, set.metadata.name, set.metadata.namespace, { spec: { replicas } });
+    this.tellScaled(deployment, set, set.spec.replicas ?? 0, replicas);
   }
 
   private async removeHistory(deployment: Deployment, old: readonly ReplicaSet[]): Promise<void> {

@@ -4,6 +4,7 @@ import type { Pod, PodSpec } from '../../objects/kubernetes/pod.ts';
 import { keyOf } from '../../objects/meta.ts';
 import { JOB, POD } from '../../objects/resource-types.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { COMPLETION_INDEX, formatIndexes, planJob, type JobPlan } from './job-plan.ts';
 import { createPod, OwnedPods } from './owned-pods.ts';
 import { canonicalJson } from './rollout.ts';
@@ -11,6 +12,7 @@ import { createWorkQueue } from './work-queue.ts';
 
 /** Timers hold 24 days at most; an hour is often enough to look again. */
 const MAX_WAIT_MS = 3_600_000;
+const COMPONENT = 'job-controller';
 
 interface Condition {
   readonly type: string;
@@ -38,6 +40,7 @@ class JobController {
   private readonly jobs;
   private readonly pods;
   private readonly queue;
+  private readonly told = new WeakSet<Job>();
 
   constructor(context: ControllerContext) {
     this.client = context.client;
@@ -60,6 +63,15 @@ class JobController {
     await Promise.all(plan.end.map((pod) => this.client.delete(POD, pod.metadata.name, pod.metadata.namespace)));
     const created = await Promise.all(plan.start.map((index) => this.createPod(job, index)));
     if (created.length > 0) this.pods.expect(job, created);
+    for (const pod of created) recordEvent(this.client, COMPONENT, job, { reason: 'SuccessfulCreate', message: `Created pod: ${pod.metadata.name}` });
+    if (plan.over) this.tellEnd(job, plan.over);
+  }
+
+  private tellEnd(job: Job, over: NonNullable<JobPlan['over']>): void {
+    // Until the watch has shown the end, the same object may come here again.
+    if (this.told.has(job)) return;
+    this.told.add(job);
+    recordEvent(this.client, COMPONENT, job, over.type === 'Complete' ? { reason: 'Completed', message: 'Job completed' } : { type: 'Warning', reason: over.reason, message: over.message });
   }
 
   private async expire(job: Job): Promise<void> {

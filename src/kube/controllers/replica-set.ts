@@ -5,11 +5,13 @@ import { keyOf } from '../../objects/meta.ts';
 import { POD, REPLICA_SET } from '../../objects/resource-types.ts';
 import type { InformerEvent } from '../client/informer.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { controllerOf, controllerReference, isPodActive, isPodReady } from './pods.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 /** Creations that the watch has not shown yet are waited for this long before pods are counted again without them. */
 const EXPECTATION_MS = 5000;
+const COMPONENT = 'replicaset-controller';
 
 export function startReplicaSetController(context: ControllerContext): void {
   new ReplicaSetController(context).start();
@@ -71,7 +73,10 @@ class ReplicaSetController {
       return;
     }
     const surplus = byDeletionOrder(active).slice(0, active.length - wanted);
-    await Promise.all(surplus.map((pod) => this.client.delete(POD, pod.metadata.name, pod.metadata.namespace)));
+    await Promise.all(surplus.map(async (pod) => {
+      await this.client.delete(POD, pod.metadata.name, pod.metadata.namespace);
+      recordEvent(this.client, COMPONENT, set, { reason: 'SuccessfulDelete', message: `Deleted pod: ${pod.metadata.name}` });
+    }));
   }
 
   private async createPod(set: ReplicaSet): Promise<string> {
@@ -87,6 +92,7 @@ class ReplicaSetController {
       },
       spec: template.spec!,
     } as Pod);
+    recordEvent(this.client, COMPONENT, set, { reason: 'SuccessfulCreate', message: `Created pod: ${pod.metadata.name}` });
     return pod.metadata.uid!;
   }
 

@@ -7,6 +7,7 @@ import { keyOf } from '../../objects/meta.ts';
 import { CONTROLLER_REVISION, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET } from '../../objects/resource-types.ts';
 import { ApiError } from '../client/client.ts';
 import type { ControllerContext } from './context.ts';
+import { recordEvent } from './events.ts';
 import { createPod, OwnedPods } from './owned-pods.ts';
 import { isPodReady } from './pods.ts';
 import { hashOf, REVISION_HASH, syncRevisions, templateOf, trimRevisions, type Revisions } from './revisions.ts';
@@ -16,6 +17,8 @@ import { createWorkQueue } from './work-queue.ts';
 export function startStatefulSetController(context: ControllerContext): void {
   new StatefulSetController(context);
 }
+
+const COMPONENT = 'statefulset-controller';
 
 /** One place of a set: its number, and the pod that has it, if any. */
 interface Place {
@@ -108,11 +111,13 @@ class StatefulSetController {
     // Below the partition a set stays what it was.
     const current = revisions.all.find((one) => hashOf(one) === currentHash(set, revisions)) ?? revisions.update;
     const revision = ordinal < partitionOf(set) && set.spec.updateStrategy?.type !== 'OnDelete' ? current : revisions.update;
-    return createPod(this.client, set, templateOf(revision), {
+    const pod = await createPod(this.client, set, templateOf(revision), {
       name,
       labels: { 'statefulset.kubernetes.io/pod-name': name, 'apps.kubernetes.io/pod-index': String(ordinal), [REVISION_HASH]: hashOf(revision) },
       spec: (spec) => withIdentity(spec, set, name),
     });
+    recordEvent(this.client, COMPONENT, set, { reason: 'SuccessfulCreate', message: `create Pod ${name} in StatefulSet ${set.metadata.name} successful` });
+    return pod;
   }
 
   private async createClaim(set: StatefulSet, name: string, template: NonNullable<StatefulSet['spec']['volumeClaimTemplates']>[number]): Promise<void> {

@@ -83,6 +83,7 @@ spec:
     expect(await kubectl('wait --for=condition=complete job/once --timeout=10s')).toContain('condition met');
     expect(await kubectl('get job once --no-headers')).toMatch(/^once +Complete +1\/1 +\d+s +\d+s\n$/);
     expect(await kubectl('get pods -l job-name=once -o jsonpath={.items[*].status.phase}')).toBe('Succeeded');
+    await eventually('describe job once').toMatch(/Normal +SuccessfulCreate +\d+s +job-controller +Created pod: once-[a-z0-9]+\n +Normal +Completed +\d+s +job-controller +Job completed/);
     const yaml = (name: string, spec: string, labels = '') => `apiVersion: batch/v1\nkind: Job\nmetadata: {name: ${name}}\nspec: {${spec}, template: {metadata: {labels: {${labels}}}, spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}\n`;
     await kubectl('apply -f -', yaml('many', 'completions: 4, parallelism: 2, completionMode: Indexed, ttlSecondsAfterFinished: 1'));
     await eventually('get job many -o jsonpath={.status.completedIndexes}').toBe('0-3');
@@ -111,6 +112,7 @@ spec:
 
   test('PodDisruptionBudget counts, and holds evictions', async () => {
     await kubectl('apply -f -', workload('Deployment', 'replicas: 2'));
+    await eventually('describe deploy web').toMatch(/Normal +ScalingReplicaSet +\d+s +deployment-controller +Scaled up replica set web-[a-z0-9]+ from 0 to 2/);
     await kubectl('create pdb web --selector=app=web --min-available=2');
     await eventually('get pdb web --no-headers').toMatch(/^web +2 +N\/A +0 +/);
     const evict = async () => {
