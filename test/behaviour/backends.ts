@@ -81,7 +81,7 @@ export class Backends {
     if (first[0] === 0x16) return this.decrypt(peeked, facts, port);
     const text = first.toString('latin1', 0, 24);
     if (text.startsWith('PRI * HTTP/2')) return void this.http2.emit('connection', peeked);
-    if (/^[A-Z]+ \S/.test(text)) return void this.http1.emit('connection', peeked);
+    if (/^[A-Z]+ (\/|\*|http)/.test(text)) return void this.http1.emit('connection', peeked);
     this.echo(peeked, facts);
   }
 

@@ -23,13 +23,13 @@ interface RawFile {
   readonly cases: readonly RawCase[];
 }
 
-/** Objects of a multi-document text; without a namespace they are in `app`. */
-export function readObjects(text: string): KubeObject[] {
+/** Objects of a multi-document text; without a namespace they are in `app`, or where the caller says. */
+export function readObjects(text: string, defaultNamespace = 'app'): KubeObject[] {
   return parseAllDocuments(text).flatMap((document) => {
     if (document.errors[0]) throw document.errors[0];
     const value = document.toJS() as KubeObject | null;
     if (!value) return [];
-    const namespaced = value.kind === 'Namespace' ? {} : { namespace: value.metadata.namespace ?? 'app' };
+    const namespaced = value.kind === 'Namespace' ? {} : { namespace: value.metadata.namespace ?? defaultNamespace };
     return [{ ...value, metadata: { creationTimestamp: '2026-01-01T00:00:00Z', ...value.metadata, ...namespaced } } as KubeObject];
   });
 }
@@ -47,6 +47,17 @@ export function loadCases(folder: string): CaseFile[] {
     } catch (error) {
       throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
+  });
+}
+
+/** Every sample as a file of one case: both kinds of proxy take its objects (a refusal fails the case), and calls go on as before. */
+export function loadSamples(folder: string): CaseFile[] {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml')).sort();
+  const read = (name: string): KubeObject[] => readObjects(readFileSync(join(folder, name), 'utf8'), 'default');
+  const services = names.filter((name) => /(^|[/\\])platform[/\\]/.test(name)).flatMap(read);
+  return names.map((name) => {
+    const id = `samples/${name.replace(/\.yaml$/, '').replaceAll('\\', '/')}`;
+    return { id, objects: [...services, ...read(name)], cases: [toCase(id, { name: 'accepted', call: { to: 'ratings', expect: { status: 200, backend: 'ratings', cluster: 'outbound|80||ratings.app.svc.cluster.local' } } })] };
   });
 }
 

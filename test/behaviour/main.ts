@@ -5,9 +5,10 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
+import type { CaseFile } from './case.ts';
 import type { TargetArguments, TargetMessage } from './target.ts';
 import { InProcessFile } from './in-process.ts';
-import { loadCases, readObjects } from './load-cases.ts';
+import { loadCases, loadSamples, readObjects } from './load-cases.ts';
 import { writeSoak } from './soak.ts';
 
 const TARGETS = ['in-process', 'proxy', 'envoy'] as const;
@@ -58,11 +59,13 @@ function missing(target: Target, envoy: string | undefined): string | undefined 
   return tools.length > 0 ? `${tools.join(', ')} cannot be found` : undefined;
 }
 
+const suiteFiles = (): CaseFile[] => [...loadCases(join(suite, 'cases')), ...loadSamples(join(root, 'samples'))];
+
 function runInProcess(only: string): TargetOutcome {
   const base = readObjects(readFileSync(join(suite, 'base.yaml'), 'utf8'));
   const outcomes: Outcome[] = [];
   let notApplicable = 0;
-  for (const file of loadCases(join(suite, 'cases'))) {
+  for (const file of suiteFiles()) {
     const meshes = new InProcessFile(base, file);
     for (const spec of file.cases.filter(({ id }) => id.includes(only))) {
       const startMs = performance.now();
@@ -80,8 +83,8 @@ function runInProcess(only: string): TargetOutcome {
 }
 
 /** Runs a data plane in a namespace of its own; cases it did not come to are failures. */
-async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: string, casesFolder = join(suite, 'cases')): Promise<TargetOutcome> {
-  const given: TargetArguments = { kind: target, envoyPath, only, casesFolder, basePath: join(suite, 'base.yaml'), dataPlaneProgram: join(import.meta.dirname, 'data-plane.js') };
+async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: string, soakFolder?: string): Promise<TargetOutcome> {
+  const given: TargetArguments = { kind: target, envoyPath, only, ...(soakFolder === undefined ? { casesFolder: join(suite, 'cases'), samplesFolder: join(root, 'samples') } : { casesFolder: soakFolder }), basePath: join(suite, 'base.yaml'), dataPlaneProgram: join(import.meta.dirname, 'data-plane.js') };
   const child = spawn('unshare', ['--net', process.execPath, '--enable-source-maps', join(import.meta.dirname, 'target.js'), JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const outcomes: Outcome[] = [];
   const notes: string[] = [];
@@ -90,7 +93,7 @@ async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: 
     if (message.kind === 'result') outcomes.push(message);
     else notes.push(message.text);
   }
-  const ids = loadCases(casesFolder).flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
+  const ids = (soakFolder === undefined ? suiteFiles() : loadCases(soakFolder)).flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
   const done = new Set(outcomes.map(({ id }) => id));
   for (const id of ids) if (!done.has(id)) outcomes.push({ id, problems: [`did not run: ${notes.join('; ') || 'the run ended early'}`], durationMs: 0 });
   return { target, outcomes, skipped: [], notApplicable: 0 };
@@ -103,7 +106,7 @@ async function main(): Promise<number> {
   if (soakFor !== undefined) return soak(Number.parseFloat(soakFor) || 10);
   if (wanted !== undefined && !TARGETS.includes(wanted as Target)) throw new Error(`--target is one of ${TARGETS.join(', ')}`);
   const targets = TARGETS.filter((target) => wanted === undefined || target === wanted);
-  const files = loadCases(join(suite, 'cases'));
+  const files = suiteFiles();
   const ids = files.flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
   if (ids.length === 0) throw new Error(`no case has ${JSON.stringify(only)} in its name`);
   const envoy = findEnvoy();
