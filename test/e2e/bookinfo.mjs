@@ -29,7 +29,7 @@ export async function bookinfo(dataPlane, envoyBin) {
       return `${seconds.toFixed(1)} s`;
     });
     if (!up && !status) {
-      suite.skip(20, 'the cluster did not come up');
+      suite.skip(23, 'the cluster did not come up');
       return suite;
     }
     await steps({ suite, kubectl, apply, meltemi, env, home, page: `${status.urls.ingress}/productpage`, base: status.urls.ingress, dataPlane });
@@ -70,6 +70,7 @@ async function steps(context) {
   await faults(context);
   await mutualTls(context);
   await lifecycle(context);
+  await gatewayApi(context);
   await suite.step('kubectl delete -f leaves nothing', async () => {
     for (const file of ['networking/destination-rule-all.yaml', 'networking/virtual-service-all-v1.yaml', 'networking/bookinfo-gateway.yaml', 'platform/kube/bookinfo.yaml'])
       await kubectl('delete', '--ignore-not-found', '-f', join(samples, 'bookinfo', file));
@@ -167,6 +168,45 @@ async function mutualTls({ suite, kubectl, apply, home, env }) {
   await kubectl('delete', 'peerauthentication', 'default');
   await kubectl('delete', 'pod', 'as-productpage', '--wait=false');
   await kubectl('delete', 'namespace', 'plain', '--wait=false');
+}
+
+const INGRESS = JSON.stringify({
+  apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'details' },
+  spec: { ingressClassName: 'istio', rules: [{ host: 'details.example', http: { paths: [{ path: '/details', pathType: 'Prefix', backend: { service: { name: 'details', port: { number: 9080 } } } }] } }] },
+});
+
+async function gatewayApi({ suite, kubectl, apply, home, env, page, base }) {
+  const files = ['gateway-api/bookinfo-gateway.yaml', 'gateway-api/route-all-v1.yaml', 'platform/kube/bookinfo-versions.yaml'].map((file) => `bookinfo/${file}`);
+  const create = (manifest) => run('kubectl', ['--kubeconfig', join(home, 'kubeconfig'), 'apply', '-f', '-'], { env, input: manifest });
+  await suite.step('a Gateway of Gateway API gets a proxy, and is programmed', async () => {
+    await apply(files[0]);
+    await kubectl('wait', '--for=condition=programmed', 'gtw/bookinfo-gateway', '--timeout=20s');
+    await create(pod('outsider', 'default', "curl -s -o /dev/null -m 5 -w 'code=%{http_code}\\n' http://bookinfo-gateway-istio/productpage; sleep 600", { 'sidecar.istio.io/inject': 'false' }));
+    await eventually(async () => {
+      const { stdout } = await kubectl('logs', 'outsider');
+      check(stdout.includes('code=200'), stdout);
+    }, 15_000, 300);
+  });
+  await suite.step('an HTTPRoute of a Service splits by weight', async () => {
+    await kubectl('delete', '--ignore-not-found', '-f', join(samples, 'bookinfo/networking/virtual-service-all-v1.yaml'));
+    await apply(files[2]);
+    await apply(files[1]);
+    await apply('bookinfo/gateway-api/route-reviews-90-10.yaml');
+    await sleep(1000);
+    const share = await shares(page, 200);
+    check(Math.abs(share.v1 - 90) <= 10 && share.v3 === 0, JSON.stringify(share));
+    return JSON.stringify(share);
+  });
+  await suite.step('an Ingress is served by the ingress gateway, and knows its address', async () => {
+    await create(INGRESS);
+    await eventually(async () => {
+      check((await http(`${base}/details/0`, { headers: { host: 'details.example' } })).status === 200, 'details did not answer');
+      const { stdout } = await kubectl('get', 'ingress', 'details', '-o', 'jsonpath={.status.loadBalancer.ingress[0].ip}');
+      check(stdout === '127.0.0.1', stdout);
+    });
+  });
+  await kubectl('delete', 'ingress/details', 'pod/outsider', '--wait=false');
+  for (const file of files) await kubectl('delete', '--ignore-not-found', '-f', join(samples, file));
 }
 
 async function lifecycle({ suite, kubectl, apply, page }) {

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import type { Issue } from '../../base/issue.ts';
 import { createLogger } from '../../base/log.ts';
+import type { Endpoint } from '../../model/endpoint.ts';
 import type { Service } from '../../model/service.ts';
 import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
 import type { KubeObject } from '../../objects/meta.ts';
@@ -145,7 +146,7 @@ export class MeshEngine {
       const slices = this.options.source.slicesOf(namespace, service);
       const resolved = resolveEndpoints(snapshot, namespace, service, slices);
       if (!resolved || !knowsPods(snapshot, slices)) return this.full.trigger();
-      if (leadsToGateway(snapshot, resolved.service) && isEmpty(resolved.endpoints) !== isEmpty(snapshot.endpoints.get(resolved.service.key))) return this.full.trigger();
+      if (leadsToGateway(snapshot, resolved.service) && isReady(resolved.endpoints) !== isReady(snapshot.endpoints.get(resolved.service.key))) return this.full.trigger();
       const next = withEndpoints(snapshot, resolved.service.key, resolved.endpoints);
       onlyEndpoints &&= endpointTraits(snapshot, resolved.service) === endpointTraits(next, resolved.service);
       snapshot = next;
@@ -190,7 +191,7 @@ function leadsToGateway(snapshot: MeshSnapshot, service: Service): boolean {
   return snapshot.gateways.some((gateway) => gateway.generated && gateway.services.includes(service.hostname));
 }
 
-const isEmpty = (list: readonly unknown[] = []): boolean => list.length === 0;
+const isReady = (endpoints: readonly Endpoint[] = []): boolean => endpoints.some(({ health }) => health === 'healthy');
 
 /** Takes over the lists of the old snapshot where they are equal, so that what is encoded from them can be kept. */
 function keepEqualEndpoints(old: MeshSnapshot | undefined, fresh: MeshSnapshot): MeshSnapshot {

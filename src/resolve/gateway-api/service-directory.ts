@@ -7,7 +7,7 @@ import { namespaceOf } from '../context.ts';
 /** A Service as a way into a gateway. */
 export interface GatewayService {
   readonly ports: readonly number[];
-  /** Service port → ports its endpoints listen on; ports without endpoints are missing. */
+  /** Service port → ports its ready endpoints listen on; ports without any are missing. */
   readonly endpointPorts: ReadonlyMap<number, readonly number[]>;
   /** Addresses inside the cluster. */
   readonly addresses: readonly string[];
@@ -46,7 +46,7 @@ export function serviceDirectory(services: readonly Service[], endpoints: Readon
       const object = service.registry === 'Kubernetes' ? objectByName.get(`${service.namespace}/${service.name}`) : undefined;
       const endpointPorts = new Map<number, readonly number[]>();
       for (const port of service.ports) {
-        const own = (endpoints.get(service.key) ?? []).filter((endpoint) => endpoint.portName === port.name).map((endpoint) => endpoint.port);
+        const own = (endpoints.get(service.key) ?? []).filter((endpoint) => endpoint.portName === port.name && endpoint.health === 'healthy').map((endpoint) => endpoint.port);
         if (own.length > 0) endpointPorts.set(port.number, own);
       }
       return {
