@@ -77,10 +77,12 @@ export class H1ServerConnection implements ConnectionSink {
     this.armIdle();
   }
 
-  /** The next response says `connection: close`; an idle connection closes now. */
+  /**
+   * The next response says `connection: close`. An idle connection stays open, as Envoy's does until its drain time is over: the peer may be sending a
+   * request on it at this moment, which closing would turn into a 503 there.
+   */
   drain(): void {
     this.draining = true;
-    if (this.exchange === undefined && this.waiting === undefined) this.connection.close();
   }
 
   get wantsClose(): boolean {
