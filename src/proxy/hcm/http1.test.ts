@@ -469,4 +469,22 @@ describe('connections', () => {
     expect(text).toContain('slow');
     expect(text).toContain('connection: close');
   });
+
+  it('answers a request that comes on an idle connection after a drain, then closes', async () => {
+    const { port } = await httpBackend((_request, response) => void response.end('hello'));
+    const harness = await proxyTo([port]);
+    const socket = connect(harness.port('l'), '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
+    const ask = () => void socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    ask();
+    while (!text.includes('hello')) await new Promise((resolve) => setTimeout(resolve, 5));
+    harness.proxy.drain();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    ask();
+    await closed;
+    expect(text.match(/hello/g)).toHaveLength(2);
+    expect(text.match(/connection: close/g)).toHaveLength(1);
+  });
 });
