@@ -44,7 +44,7 @@ export class TestControlPlane {
       meshConfigText: () => meshConfigTextOf(this.objects),
       onChange: (listener) => void this.listeners.push(listener),
     };
-    const metrics = createMetrics({ version: 'test', startedAtMs: 0, now: () => Date.now(), connected: () => 0, rootExpiresAtMs: () => 0 });
+    const metrics = createMetrics({ version: 'test', startedAtMs: 0, now: () => Date.now(), connected: () => 0, rootExpiresAtMs: () => 0, chainExpiresAtMs: () => 0, cache: () => ({ size: 0, duplicateClusters: 0 }), snapshot: () => undefined, issues: () => [], views: () => [] });
     this.engine = new MeshEngine({
       source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system',
       onUpdate: (update) => {

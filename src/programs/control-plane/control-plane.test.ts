@@ -93,6 +93,26 @@ async function connect(options: { readonly mode?: 'sotw' | 'delta' } = {}): Prom
   });
 }
 
+/** @see features.md §3.8 */
+const DOCUMENTED = `
+  pilot_info istio_build istiod_uptime_seconds pilot_services pilot_virt_services pilot_xds pilot_xds_pushes pilot_xds_push_time pilot_xds_send_time
+  pilot_xds_config_size_bytes pilot_proxy_convergence_time pilot_proxy_queue_time pilot_debounce_time pilot_pushcontext_init_seconds pilot_push_triggers
+  pilot_inbound_updates pilot_k8s_cfg_events pilot_k8s_reg_events pilot_xds_cds_reject pilot_xds_eds_reject pilot_xds_lds_reject pilot_xds_rds_reject
+  pilot_total_xds_rejects pilot_total_xds_internal_errors pilot_xds_expired_nonce pilot_xds_write_timeout pilot_conflict_inbound_listener
+  pilot_conflict_outbound_listener_tcp_over_current_tcp pilot_duplicate_envoy_clusters pilot_vservice_dup_domain pilot_destrule_subsets
+  pilot_eds_no_instances pilot_endpoint_not_ready pilot_no_ip endpoint_no_pod pilot_dns_cluster_without_endpoints pilot_total_rejected_configs
+  pilot_envoy_filter_status pilot_worker_queue_depth pilot_worker_queue_latency pilot_worker_queue_duration
+  pilot_jwks_resolver_network_fetch_success_total pilot_jwks_resolver_network_fetch_fail_total provider_lookup_cluster_failures galley_validation_passed
+  galley_validation_failed galley_validation_http_error galley_validation_config_updates sidecar_injection_requests_total
+  sidecar_injection_success_total sidecar_injection_skip_total sidecar_injection_failure_total sidecar_injection_time_seconds
+  webhook_patch_attempts_total webhook_patch_failures_total webhook_patch_retries_total citadel_server_csr_count
+  citadel_server_success_cert_issuance_count citadel_server_authentication_failure_count citadel_server_csr_parsing_err_count
+  citadel_server_csr_sign_err_count citadel_server_id_extraction_err_count citadel_server_root_cert_expiry_seconds
+  citadel_server_root_cert_expiry_timestamp citadel_server_cert_chain_expiry_seconds citadel_server_cert_chain_expiry_timestamp
+  auto_registration_success_total auto_registration_errors_total xds_cache_reads xds_cache_evictions xds_cache_size istiod_managed_clusters
+  remote_cluster_sync_timeouts_total
+`.trim().split(/\s+/);
+
 describe('control plane over an API server', () => {
   it('keeps its CA in a secret and its root in every namespace, also in new ones and after tampering', async () => {
     const secret = await kube.get<KubeObject & { data: Record<string, string> }>(SECRET, 'istio-ca-secret', 'istio-system');
@@ -209,8 +229,12 @@ describe('control plane over an API server', () => {
   });
 
   it('counts under Istio\'s names and says its version', async () => {
+    await expect(requestCertificate({ ...(await secureTarget()), csrPem: 'nonsense' })).rejects.toThrow(/status 3/);
     const text = await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/metrics`)).text();
     for (const name of ['pilot_xds_pushes{type="cds"}', 'pilot_xds_push_time_count{type="lds"}', 'pilot_xds_send_time_count', 'citadel_server_csr_count', 'sidecar_injection_success_total', 'pilot_proxy_convergence_time_count', 'pilot_services', 'istiod_uptime_seconds', 'galley_validation_failed']) expect(text, name).toContain(name);
+    const shown = new Set(text.split('\n').filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2]));
+    expect(DOCUMENTED.filter((name) => !shown.has(name))).toEqual([]);
+    for (const moved of [/^pilot_proxy_queue_time_count [1-9]/m, /^xds_cache_reads\{type="hit"\} [1-9]/m, /^xds_cache_reads\{type="miss"\} [1-9]/m, /^xds_cache_size [1-9]/m, /^webhook_patch_attempts_total\{name="[^"]+"\} [1-9]/m, /^galley_validation_config_updates [1-9]/m, /^pilot_worker_queue_latency_count\{queueName="mesh"\} [1-9]/m, /^citadel_server_cert_chain_expiry_seconds [1-9]/m, /^citadel_server_csr_parsing_err_count 1$/m]) expect(text).toMatch(moved);
     expect(await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/version`)).text()).toBe('test');
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/ready`)).status).toBe(200);
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/nothing`)).status).toBe(404);

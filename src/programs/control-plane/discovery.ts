@@ -20,6 +20,8 @@ interface ProxyState {
   lastVersion: string;
   /** First change behind a push this proxy has not finished. */
   pushSinceMs: number | undefined;
+  /** Since when it waits for its turn in a push. */
+  queuedAtMs: number | undefined;
   /** Digests of the EnvoyFilters in what it last accepted, by type: what it refuses next is the fault of others. */
   readonly accepted: Map<string, ReadonlySet<string>>;
 }
@@ -40,6 +42,8 @@ export interface Discovery {
   resourcesOf(client: ConnectedClient): ProxyResources | undefined;
   /** EnvoyFilters that proxies refused. */
   quarantined(): readonly Quarantined[];
+  /** What is kept between pushes. */
+  cache(): ResourceGenerator['cache'];
   /** Sends everything that changed to everybody again. */
   pushAll(): void;
 }
@@ -48,7 +52,7 @@ export interface Discovery {
 export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { metrics, clock } = options;
   const states = new WeakMap<ConnectedClient, ProxyState>();
-  const generator = new ResourceGenerator({ onFailure: (failure) => metrics.internalErrors.labels({ type: shortTypeName(failure.typeUrl) }).inc() });
+  const generator = countedGenerator(metrics);
   let fastPath: { readonly version: string; readonly base: string } | undefined;
   let previousVersion = '';
 
@@ -57,7 +61,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (!state) {
       const node = parseProxyNode(client.node);
       if (!node) throw new Error(`node id ${client.node.id} is not type~ip~name.namespace~domain`);
-      states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined, accepted: new Map() }));
+      states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined, queuedAtMs: undefined, accepted: new Map() }));
     }
     return state;
   };
@@ -65,6 +69,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     const engine = options.engine();
     const state = stateOf(client);
     const { snapshot, version } = engine;
+    leaveQueue(state, metrics, clock);
     if (state.lastVersion !== version || !state.last) {
       // Only the update right after the one this proxy has can be told as endpoints alone.
       const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
@@ -91,11 +96,12 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       generator.nextGeneration();
       fastPath = update.endpointsOf && { version: update.version, base: previousVersion };
       previousVersion = update.version;
+      const queuedAtMs = clock.now();
       const concerned = (client: ConnectedClient) => {
         const state = states.get(client);
         const services = update.endpointsOf;
         const concerns = !services || !state?.last || [...services].some((key) => dependsOnService(state.last!.view, key));
-        if (state && concerns) state.pushSinceMs = update.sinceMs;
+        if (state && concerns) enterQueue(state, update.sinceMs, queuedAtMs);
         // A proxy that the endpoints do not concern is up to date without being told.
         else if (state && state.lastVersion === fastPath?.base) state.lastVersion = update.version;
         return concerns;
@@ -104,8 +110,27 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     },
     resourcesOf: (client) => states.get(client)?.last,
     quarantined: () => generator.quarantine.list(),
+    cache: () => generator.cache,
     pushAll: () => server.push(),
   };
+}
+
+function enterQueue(state: ProxyState, pushSinceMs: number, nowMs: number): void {
+  state.pushSinceMs = pushSinceMs;
+  state.queuedAtMs ??= nowMs;
+}
+
+function leaveQueue(state: ProxyState, metrics: ControlPlaneMetrics, clock: Clock): void {
+  if (state.queuedAtMs !== undefined) metrics.queueTime.observe((clock.now() - state.queuedAtMs) / 1000);
+  state.queuedAtMs = undefined;
+}
+
+function countedGenerator(metrics: ControlPlaneMetrics): ResourceGenerator {
+  return new ResourceGenerator({
+    onFailure: (failure) => metrics.internalErrors.labels({ type: shortTypeName(failure.typeUrl) }).inc(),
+    onRead: (hit) => metrics.cacheRead(hit),
+    onEvicted: () => metrics.cacheEvicted(),
+  });
 }
 
 /** What an EnvoyFilter broke is sent again without it, to every proxy of that kind. */

@@ -33,6 +33,10 @@ export interface TranslateFailure {
 
 export interface GeneratorOptions {
   readonly onFailure: (failure: TranslateFailure) => void;
+  /** A view, or a resource of one, was asked for: it was there, or had to be made. */
+  readonly onRead?: (hit: boolean) => void;
+  /** A view was dropped. */
+  readonly onEvicted?: () => void;
 }
 
 const EMPTY: ResourceSet = new Map();
@@ -46,6 +50,8 @@ interface Compiled {
   /** The newest view with this key: what is made on demand is made from it, and no older snapshot is kept alive. */
   view: ProxyView;
   lastUsed: number;
+  /** Clusters that had a name another one has. */
+  duplicateClusters: number;
 }
 
 /** What is kept for one connected proxy. */
@@ -68,7 +74,11 @@ export class ResourceGenerator {
   /** A new snapshot is about to be pushed: what the last two pushes did not use is dropped. */
   nextGeneration(): void {
     this.generation++;
-    for (const [key, entry] of this.compiled) if (entry.lastUsed < this.generation - 2) this.compiled.delete(key);
+    for (const [key, entry] of this.compiled)
+      if (entry.lastUsed < this.generation - 2) {
+        this.compiled.delete(key);
+        this.options.onEvicted?.();
+      }
     this.internedBefore = this.interned;
     this.interned = new Map();
   }
@@ -78,12 +88,24 @@ export class ResourceGenerator {
     return this.compiled.size;
   }
 
+  /** What is kept: views, their endpoints and encoded resources; and how many clusters of the views had a name twice. */
+  get cache(): { readonly size: number; readonly duplicateClusters: number } {
+    let size = this.compiled.size + this.interned.size;
+    let duplicateClusters = 0;
+    for (const entry of this.compiled.values()) {
+      size += entry.endpoints.size;
+      duplicateClusters += entry.duplicateClusters;
+    }
+    return { size, duplicateClusters };
+  }
+
   /** Makes what a proxy may have under this snapshot. `last` supplies what cannot be made anew. Keys of gateways go only to proxies that proved who they are. */
   generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: boolean, last: ProxyResources | undefined, dataPlane = ''): ProxyResources {
     const view = this.quarantine.admit(viewOf(snapshot, node), dataPlane);
     const key = viewKey(view);
     let compiled = this.compiled.get(key);
-    if (!compiled) this.compiled.set(key, (compiled = { sets: new Map(), patches: new Map(), endpoints: new Map(), view, lastUsed: 0 }));
+    this.options.onRead?.(compiled !== undefined);
+    if (!compiled) this.compiled.set(key, (compiled = { sets: new Map(), patches: new Map(), endpoints: new Map(), view, lastUsed: 0, duplicateClusters: 0 }));
     return this.bind(view, version, compiled, maySeeSecrets, last);
   }
 
@@ -116,7 +138,11 @@ export class ResourceGenerator {
     const { view } = compiled;
     switch (typeUrl) {
       case TYPE_URL.cluster:
-        return this.all(view, typeUrl, () => translateClusters(view), last);
+        return this.all(view, typeUrl, () => {
+          const clusters = translateClusters(view);
+          compiled.duplicateClusters = clusters.length - new Set(clusters.map(({ name }) => name)).size;
+          return clusters;
+        }, last);
       case TYPE_URL.listener:
         return this.all(view, typeUrl, () => translateListeners(view), last);
       case TYPE_URL.nameTable:
@@ -143,6 +169,7 @@ export class ResourceGenerator {
     const made = new Map<string, EncodedResource | undefined>();
     const lastGood = new Map([...(last?.compiled.sets.get(typeUrl)?.values() ?? [])].map((resource) => [resource.name, resource]));
     const get = (name: string) => {
+      this.options.onRead?.(made.has(name));
       if (made.has(name)) return made.get(name);
       let resource: EncodedResource | undefined;
       try {
@@ -172,6 +199,7 @@ export class ResourceGenerator {
     const service = host === undefined ? undefined : view.byHostname.get(host);
     const from = service && view.snapshot.endpoints.get(service.key);
     const known = compiled.endpoints.get(name);
+    this.options.onRead?.(known?.from === from && known !== undefined);
     if (known && known.from === from) return known.resource;
     try {
       const resource = this.encode(loadAssignment(view, name));

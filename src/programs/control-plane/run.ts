@@ -119,6 +119,10 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     version, startedAtMs: clock.now(), now: () => clock.now(),
     connected: () => discovery.server.clients().length,
     rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
+    chainExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.material.caCertPem).notAfterMs : 0),
+    cache: () => discovery.cache(),
+    snapshot: () => (engine.ready ? engine.snapshot : undefined), issues: () => engine.issues,
+    views: () => discovery.server.clients().flatMap((client) => discovery.resourcesOf(client)?.view ?? []),
   });
   const keySets = new KeySets({ clock, onChange: () => engine.refresh(), onFetch: (success) => metrics.keySetFetch(success) });
   signal.addEventListener('abort', () => keySets.close());
@@ -164,8 +168,9 @@ async function startClusterDuties({ client, options, certificates, version, sour
     identity: () => certificates.serving, injectionContext,
     onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
     onValidation: (passed) => metrics.validation(passed),
+    onValidationError: (status) => metrics.validationError(status),
   });
-  const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal });
+  const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal, onPatch: (patch) => metrics.webhookPatch(patch) });
   rotations.push(() => webhooks.rotate(), () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
   return webhooks.server;
 }

@@ -5,9 +5,10 @@ import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { InjectionContext } from '../../admission/inject/types.ts';
 import { reviewInjection, type AdmissionReview, type InjectionOutcome } from '../../admission/webhook.ts';
+import type { WebhookPatch } from './metrics.ts';
 import { portOf } from './options.ts';
 import { hasErrors } from '../../base/issue.ts';
-import type { KubeClient } from '../../kube/client/client.ts';
+import { ApiError, type KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
@@ -24,6 +25,8 @@ export interface WebhookServerOptions {
   readonly injectionContext: (namespace: string) => InjectionContext;
   readonly onInjection: (outcome: InjectionOutcome, seconds: number) => void;
   readonly onValidation: (passed: boolean) => void;
+  /** A validation request could not be reviewed. */
+  readonly onValidationError: (httpStatus: number) => void;
 }
 
 /** Starts to listen. `rotate` takes the newest identity for new connections. */
@@ -32,6 +35,7 @@ export async function serveWebhooks(address: { readonly host: string; readonly p
   const server = createServer(context(), (request, response) => {
     answer(request, response, options).catch((error: unknown) => {
       log.error('a review failed', { url: request.url ?? '', error: messageOf(error) });
+      if (isValidation(request.url)) options.onValidationError(500);
       reply(response, 500, { message: messageOf(error) });
     });
   });
@@ -44,17 +48,23 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const path = (request.url ?? '').split('?')[0]!;
   if (path === '/ready') return reply(response, 200, 'ok');
   if (request.method !== 'POST' || !/^\/(inject|validate)(\/|$)/.test(path)) return reply(response, 404, { message: `no such path: ${path}` });
+  const refuse = (code: number, message: string) => {
+    if (isValidation(path)) options.onValidationError(code);
+    return reply(response, code, { message });
+  };
   const body = await readBody(request);
-  if (body === undefined) return reply(response, 413, { message: `the request is larger than ${MAX_BODY_BYTES} bytes` });
+  if (body === undefined) return refuse(413, `the request is larger than ${MAX_BODY_BYTES} bytes`);
   const review = parseReview(body);
-  if (!review) return reply(response, 400, { message: 'the body is not an AdmissionReview' });
-  if (path.startsWith('/validate')) return reply(response, 200, await validate(review, options));
+  if (!review) return refuse(400, 'the body is not an AdmissionReview');
+  if (isValidation(path)) return reply(response, 200, await validate(review, options));
   const started = performance.now();
   const result = reviewInjection(review, options.injectionContext(review.request?.namespace ?? 'default'));
   options.onInjection(result.outcome, (performance.now() - started) / 1000);
   if (result.outcome === 'failure') log.warn('a pod cannot be injected', { namespace: review.request?.namespace ?? '', reason: result.message ?? '' });
   return reply(response, 200, result.review);
 }
+
+const isValidation = (url = ''): boolean => url.startsWith('/validate');
 
 async function validate(review: AdmissionReview, options: WebhookServerOptions): Promise<AdmissionReview> {
   const { validateIstioObject } = await import('../../objects/istio/validate.ts');
@@ -103,6 +113,7 @@ export interface CaBundleOptions {
   readonly client: KubeClient;
   readonly systemNamespace: string;
   readonly rootCertPem: () => string;
+  readonly onPatch: (patch: WebhookPatch) => void;
   readonly signal: AbortSignal;
 }
 
@@ -111,12 +122,19 @@ export interface CaBundleOptions {
  * it is served. Resolves when the first round is written; the returned function does another (the root changed).
  */
 export async function maintainCaBundles(options: CaBundleOptions): Promise<() => Promise<void>> {
-  const { client, signal } = options;
+  const { client, signal, onPatch } = options;
   const kinds = [MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION].map((type) => ({ type, informer: createInformer<Configuration>(client, type, { signal }) }));
   const ensure = async (type: ResourceType, configuration: Configuration) => {
     const webhooks = patched(configuration, type === VALIDATING_WEBHOOK_CONFIGURATION, options);
     if (!webhooks) return;
-    await client.mergePatch(type, configuration.metadata.name, undefined, { webhooks });
+    const patch = { configuration: configuration.metadata.name, validating: type === VALIDATING_WEBHOOK_CONFIGURATION };
+    try {
+      await client.mergePatch(type, configuration.metadata.name, undefined, { webhooks });
+    } catch (error) {
+      onPatch({ ...patch, failure: error instanceof ApiError ? error.reason : 'Unknown' });
+      throw error;
+    }
+    onPatch({ ...patch, failure: '' });
     log.info('wrote the CA bundle', { configuration: configuration.metadata.name });
   };
   const round = async () => {

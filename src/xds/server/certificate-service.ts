@@ -1,6 +1,7 @@
 /** `istio.v1.auth.IstioCertificateService/CreateCertificate`: signs a workload's certificate request. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { CertificateAuthority } from '../../identity/ca.ts';
+import { parseCsr } from '../../identity/csr.ts';
 import type { SpiffeId } from '../../identity/spiffe.ts';
 import { IstioCertificateRequestSchema, IstioCertificateResponseSchema } from '../gen/istio/ca/ca_pb.ts';
 import type { AuthenticationResult, CallerCredentials } from './authenticate.ts';
@@ -14,7 +15,8 @@ export const CREATE_CERTIFICATE_PATH = '/istio.v1.auth.IstioCertificateService/C
 export type CertificateEvent =
   | { readonly kind: 'issued'; readonly spiffeId: SpiffeId; readonly ttlMs: number }
   | { readonly kind: 'unauthenticated'; readonly message: string }
-  | { readonly kind: 'bad-request'; readonly spiffeId: SpiffeId; readonly message: string };
+  /** `csr`: the request cannot be read; `signing`: it can, but is not signed as it stands. */
+  | { readonly kind: 'bad-request'; readonly reason: 'csr' | 'signing'; readonly spiffeId: SpiffeId; readonly message: string };
 
 export interface CertificateServiceOptions {
   readonly authority: () => CertificateAuthority;
@@ -65,7 +67,17 @@ async function sign(message: Buffer, call: ServerCall, options: CertificateServi
     return { status: GRPC_STATUS.ok, message: '', response: toBinary(IstioCertificateResponseSchema, create(IstioCertificateResponseSchema, { certChain })) };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    options.onEvent({ kind: 'bad-request', spiffeId, message: text });
+    options.onEvent({ kind: 'bad-request', reason: isReadable(message) ? 'signing' : 'csr', spiffeId, message: text });
     return { status: GRPC_STATUS.invalidArgument, message: `CSR signing error: ${text}` };
+  }
+}
+
+/** Asked only after a failure, to tell whose it is. */
+function isReadable(message: Buffer): boolean {
+  try {
+    parseCsr(fromBinary(IstioCertificateRequestSchema, message).csr);
+    return true;
+  } catch {
+    return false;
   }
 }
