@@ -1,6 +1,7 @@
 // One machine as a cluster: API server, controllers, kubelet, service addresses, DNS, host relays. Runs inside fresh namespaces, see `meltemi up`.
 import { writeSync, closeSync, writeFileSync, mkdirSync, createReadStream } from 'node:fs';
 import { setMaxListeners } from 'node:events';
+import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { createLogger, setLogSink } from '../base/log.ts';
 import { startControllers } from '../kube/controllers/start.ts';
@@ -20,6 +21,7 @@ import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
 import { networkName } from '../local/kubelet/network.ts';
 import { dialPod } from '../local/kubelet/pod-dial.ts';
 import { registerNode } from '../local/kubelet/node.ts';
+import { keepNodeLease } from '../local/kubelet/node-lease.ts';
 import { startScheduler } from '../local/kubelet/scheduler.ts';
 import { MEMORY_FOLDER, setUpNode } from '../local/node-setup.ts';
 import { startServiceNat } from '../local/service-nat.ts';
@@ -108,6 +110,7 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   });
   await kubelet.start();
   await registerNode(client, VERSION);
+  await keepNodeLease({ client, clock: systemClock, signal });
   startScheduler(client, informer<Pod>(POD), informer<Node>(NODE), signal);
 }
 

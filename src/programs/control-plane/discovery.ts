@@ -96,12 +96,11 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       generator.nextGeneration();
       fastPath = update.endpointsOf && { version: update.version, base: previousVersion };
       previousVersion = update.version;
-      const queuedAtMs = clock.now();
       const concerned = (client: ConnectedClient) => {
         const state = states.get(client);
         const services = update.endpointsOf;
         const concerns = !services || !state?.last || [...services].some((key) => dependsOnService(state.last!.view, key));
-        if (state && concerns) enterQueue(state, update.sinceMs, queuedAtMs);
+        if (state && concerns) enterQueue(state, update.sinceMs, clock.now());
         // A proxy that the endpoints do not concern is up to date without being told.
         else if (state && state.lastVersion === fastPath?.base) state.lastVersion = update.version;
         return concerns;
