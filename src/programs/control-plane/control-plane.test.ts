@@ -16,7 +16,7 @@ import { openMemoryStore } from '../../kube/server/store/memory.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { ISTIO_KINDS } from '../../objects/istio/kinds.ts';
 import {
-  CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, ENDPOINT_SLICE, MUTATING_WEBHOOK_CONFIGURATION, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, VALIDATING_WEBHOOK_CONFIGURATION, VIRTUAL_SERVICE,
+  AUTHORIZATION_POLICY, CONFIG_MAP, CUSTOM_RESOURCE_DEFINITION, ENDPOINT_SLICE, MUTATING_WEBHOOK_CONFIGURATION, NAMESPACE, POD, SECRET, SERVICE, SERVICE_ACCOUNT, TELEMETRY, VALIDATING_WEBHOOK_CONFIGURATION, VIRTUAL_SERVICE,
 } from '../../objects/resource-types.ts';
 import { TYPE_URL, type AdsClient } from '../../xds/ads.ts';
 import { createAdsClient } from '../../xds/client/ads-client.ts';
@@ -206,6 +206,35 @@ describe('control plane over an API server', () => {
     ads.close();
   });
 
+  it('tells what pods are injected with, and which policies hold for whom', async () => {
+    type Policies = { authorization_policies: { root_namespace: string; namespace_to_policies: Record<string, { name: string; spec: unknown }[]> } };
+    const ask = async <T>(path: string) => (await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/${path}`)).json()) as T;
+    const injected = await ask<{ values: { global?: object }; namespaceAnnotations: object; meshConfig: object }>('inject?namespace=default');
+    expect(injected).toMatchObject({ values: { global: {} }, namespaceAnnotations: {}, meshConfig: { accessLogFile: '/dev/stdout' } });
+    const policy = (name: string, app: string) => object({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { name, namespace: 'late' }, spec: { selector: { matchLabels: { app } }, action: 'DENY', rules: [{}] } });
+    await kube.create(AUTHORIZATION_POLICY, policy('one', 'a'));
+    await kube.create(TELEMETRY, object({ apiVersion: 'telemetry.istio.io/v1', kind: 'Telemetry', metadata: { name: 'logs', namespace: 'late' }, spec: { accessLogging: [{ disabled: true }] } }));
+    const shown = await until(async () => {
+      const answer = (await ask<Policies>('authorizationz')).authorization_policies;
+      return Object.keys(answer.namespace_to_policies).length > 0 && answer;
+    }, 'the policy');
+    expect(shown).toMatchObject({ root_namespace: 'istio-system', namespace_to_policies: { late: [{ name: 'one', namespace: 'late', spec: { action: 'DENY', selector: { matchLabels: { app: 'a' } } } }] } });
+    await until(async () => JSON.stringify(await ask('telemetryz')).includes('"disabled":true'), 'the telemetry');
+    expect(await ask('telemetryz')).toMatchObject({ telemetries: { root_namespace: 'istio-system', namespace_to_telemetries: { late: [{ name: 'logs' }] } }, mesh: { accessLogFile: '/dev/stdout' } });
+
+    const ads = await connect();
+    const seen = new Set<number>();
+    ads.subscribeAll(TYPE_URL.cluster, ({ updated }) => void seen.add(updated.length));
+    await until(() => seen.size > 0, 'clusters');
+    expect(await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/metrics`)).text()).toMatch(/^xds_cache_size [1-9]/m);
+    expect((await ask<Policies>('authorizationz?proxyID=web-1.default')).authorization_policies.namespace_to_policies).toEqual({});
+    await kube.create(AUTHORIZATION_POLICY, object({ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata: { name: 'own', namespace: 'default' }, spec: { action: 'ALLOW', rules: [{}] } }));
+    await until(async () => (await ask<Policies>('authorizationz?proxyID=web-1.default')).authorization_policies.namespace_to_policies['default']?.length === 1, 'its own policy');
+    expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/authorizationz?proxyID=nobody.default`)).status).toBe(404);
+    ads.close();
+    await kube.delete(AUTHORIZATION_POLICY, 'own', 'default');
+  });
+
   it('takes mesh settings while it runs', async () => {
     await kube.mergePatch(CONFIG_MAP, 'istio', 'istio-system', { data: { mesh: stringify({ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }) } });
     await until(async () => ((await (await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/mesh`)).json()) as { outboundPolicy: string }).outboundPolicy === 'REGISTRY_ONLY', 'the setting');
@@ -234,7 +263,7 @@ describe('control plane over an API server', () => {
     for (const name of ['pilot_xds_pushes{type="cds"}', 'pilot_xds_push_time_count{type="lds"}', 'pilot_xds_send_time_count', 'citadel_server_csr_count', 'sidecar_injection_success_total', 'pilot_proxy_convergence_time_count', 'pilot_services', 'istiod_uptime_seconds', 'galley_validation_failed']) expect(text, name).toContain(name);
     const shown = new Set(text.split('\n').filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2]));
     expect(DOCUMENTED.filter((name) => !shown.has(name))).toEqual([]);
-    for (const moved of [/^pilot_proxy_queue_time_count [1-9]/m, /^xds_cache_reads\{type="hit"\} [1-9]/m, /^xds_cache_reads\{type="miss"\} [1-9]/m, /^xds_cache_size [1-9]/m, /^webhook_patch_attempts_total\{name="[^"]+"\} [1-9]/m, /^galley_validation_config_updates [1-9]/m, /^pilot_worker_queue_latency_count\{queueName="mesh"\} [1-9]/m, /^citadel_server_cert_chain_expiry_seconds [1-9]/m, /^citadel_server_csr_parsing_err_count 1$/m]) expect(text).toMatch(moved);
+    for (const moved of [/^pilot_proxy_queue_time_count [1-9]/m, /^xds_cache_reads\{type="hit"\} [1-9]/m, /^xds_cache_reads\{type="miss"\} [1-9]/m, /^webhook_patch_attempts_total\{name="[^"]+"\} [1-9]/m, /^galley_validation_config_updates [1-9]/m, /^pilot_worker_queue_latency_count\{queueName="mesh"\} [1-9]/m, /^citadel_server_cert_chain_expiry_seconds [1-9]/m, /^citadel_server_csr_parsing_err_count 1$/m]) expect(text).toMatch(moved);
     expect(await (await fetch(`http://127.0.0.1:${plane.monitoringPort!}/version`)).text()).toBe('test');
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/ready`)).status).toBe(200);
     expect((await fetch(`http://127.0.0.1:${plane.debugPort!}/debug/nothing`)).status).toBe(404);

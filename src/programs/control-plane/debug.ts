@@ -1,6 +1,7 @@
 /** Port 8080: readiness and istiod's debug endpoints. @see features.md §3.7 */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { JsonValue } from '@bufbuild/protobuf';
+import type { InjectionContext } from '../../admission/inject/types.ts';
 import { messageOf } from '../../base/errors.ts';
 import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe.ts';
 import { patchReport } from '../../translate/envoy-filter/report.ts';
@@ -22,6 +23,8 @@ export interface DebugOptions {
   readonly systemNamespace: string;
   /** Proves a caller that is not on this machine, by bearer token. */
   readonly authenticate: (authorization: string | undefined) => Promise<AuthenticationResult>;
+  /** What pods of a namespace are injected with; undefined when this control plane serves no webhooks. */
+  readonly injection: () => ((namespace: string) => InjectionContext) | undefined;
 }
 
 interface Query {
@@ -43,6 +46,9 @@ const ENDPOINTS: Readonly<Record<string, { readonly help: string; readonly read:
   configz: { help: 'Istio objects in use', read: (_, options) => [...options.source().objects()].filter((object) => object.apiVersion.includes('istio.io/')) },
   push_status: { help: 'What is wrong with the objects of the last push', read: (_, options) => ({ version: options.engine().version, issues: options.engine().issues }) },
   envoyfilterz: { help: 'What became of every EnvoyFilter patch, by proxy', read: (_, options) => envoyFilters(options) },
+  inject: { help: 'Values and mesh settings that pods of a namespace (?namespace=) are injected with', read: (query, options) => options.injection()?.(query.search.get('namespace') ?? 'default') ?? { enabled: false } },
+  authorizationz: { help: 'AuthorizationPolicies in use, by namespace; those of one proxy with ?proxyID=', read: authorizationz },
+  telemetryz: { help: 'Telemetry objects by namespace, and the mesh settings for logs and traces', read: (_, options) => telemetryz(options) },
   mesh: { help: 'Mesh settings in use', read: (_, options) => options.engine().snapshot.mesh },
   adsz: { help: 'Connections with their watched resources; ?push=true pushes to all', read: adsz },
   list: { help: 'This list', read: () => Object.entries(ENDPOINTS).map(([name, { help }]) => ({ path: `/debug/${name}`, help })) },
@@ -132,6 +138,51 @@ function envoyFilters(options: DebugOptions): unknown {
   return { proxies, quarantined: options.discovery.quarantined() };
 }
 
+interface NamespacedSpec {
+  readonly name: string;
+  readonly namespace: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: unknown;
+}
+
+/** Objects of a kind of Istio, as istiod lists policies. */
+function byNamespace(options: DebugOptions, kind: string, wanted: (name: string) => boolean = () => true): ReadonlyMap<string, readonly NamespacedSpec[]> {
+  const found = new Map<string, NamespacedSpec[]>();
+  for (const object of options.source().objects()) {
+    const { name, namespace = '', annotations = {} } = object.metadata;
+    if (object.kind !== kind || !object.apiVersion.includes('.istio.io/') || !wanted(`${namespace}/${name}`)) continue;
+    const { 'kubectl.kubernetes.io/last-applied-configuration': _, ...kept } = annotations;
+    const list = found.get(namespace) ?? [];
+    list.push({ name, namespace, annotations: kept, spec: (object as { readonly spec?: unknown }).spec ?? {} });
+    found.set(namespace, list);
+  }
+  return found;
+}
+
+function authorizationz(query: Query, options: DebugOptions): unknown {
+  const proxyId = query.search.get('proxyID');
+  const { mesh } = options.engine().snapshot;
+  let wanted: ((name: string) => boolean) | undefined;
+  if (proxyId !== null) {
+    const client = findClient(proxyId, options);
+    const made = client && options.discovery.resourcesOf(client);
+    if (!made) return undefined;
+    const names = new Set(made.view.authorizationPolicies.map(({ namespace, name }) => `${namespace}/${name}`));
+    wanted = (name) => names.has(name);
+  }
+  return { authorization_policies: { namespace_to_policies: byNamespace(options, 'AuthorizationPolicy', wanted), root_namespace: mesh.rootNamespace } };
+}
+
+function telemetryz(options: DebugOptions): unknown {
+  const { mesh } = options.engine().snapshot;
+  const { rootNamespace, accessLogFile, accessLogEncoding, accessLogFormat, tracing } = mesh;
+  return { telemetries: { namespace_to_telemetries: byNamespace(options, 'Telemetry'), root_namespace: rootNamespace }, mesh: { accessLogFile, accessLogEncoding, accessLogFormat, tracing } };
+}
+
+function findClient(wanted: string, options: DebugOptions): ConnectedClient | undefined {
+  return options.discovery.server.clients().find((candidate) => proxyIdOf(candidate) === wanted || candidate.node.id === wanted || candidate.connectionId === wanted);
+}
+
 function adsz(query: Query, options: DebugOptions): unknown {
   if (query.search.get('push') === 'true') options.discovery.pushAll();
   return {
@@ -144,7 +195,7 @@ function adsz(query: Query, options: DebugOptions): unknown {
 
 async function configDump(query: Query, options: DebugOptions): Promise<unknown> {
   const wanted = query.search.get('proxyID') ?? query.search.get('proxyid') ?? '';
-  const client = options.discovery.server.clients().find((candidate) => proxyIdOf(candidate) === wanted || candidate.node.id === wanted || candidate.connectionId === wanted);
+  const client = findClient(wanted, options);
   const namespace = query.caller && parseSpiffeId(query.caller)?.namespace;
   if (!client || (namespace !== undefined && namespace !== options.systemNamespace && proxyIdOf(client).split('.').at(-1) !== namespace)) return undefined;
   const made = options.discovery.resourcesOf(client);

@@ -1,6 +1,7 @@
 /** The control plane: the table of contents of what it starts. */
 import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:net';
+import type { InjectionContext } from '../../admission/inject/types.ts';
 import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
@@ -51,6 +52,7 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   const core = buildCore(options, version, client, signal);
   const { source, engine, discovery, metrics, auth } = core;
   let ready = false;
+  let injection: ((namespace: string) => InjectionContext) | undefined;
   const servers: Server[] = [];
   const opened = (server: Server): number => {
     servers.push(server);
@@ -58,7 +60,7 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   };
   const debugPort = options.debugAddress === undefined ? undefined : opened(await serveDebug(splitAddress(options.debugAddress), {
     ready: () => ready, engine: () => engine, source: () => source, discovery, podName: options.podName, version, systemNamespace: options.systemNamespace,
-    authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth),
+    authenticate: (authorization) => authenticate({ authorization, clientCertificate: undefined }, auth), injection: () => injection,
   }));
   const monitoringPort = options.monitoringAddress === undefined ? undefined : opened(await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version }));
 
@@ -69,7 +71,7 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   core.gateways?.start();
   const rotations: (() => void)[] = [() => discovery.server.rotate(certificates.serving)];
   certificates.onRotate(() => rotations.forEach((rotate) => rotate()));
-  const webhooks = client && (await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }));
+  const webhooks = client && (await startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations, onInjection: (context) => void (injection = context) }));
   const webhookPort = webhooks && opened(webhooks);
   const grpcPort = options.grpcAddress === undefined ? undefined : await discovery.server.listenPlaintext(options.grpcAddress);
   const secureGrpcPort = options.secureGrpcAddress === undefined ? undefined : await discovery.server.listenTls(options.secureGrpcAddress, certificates.serving);
@@ -156,14 +158,17 @@ interface ClusterDuties {
   readonly signal: AbortSignal;
   /** What must be done when the CA or the serving certificate changes. */
   readonly rotations: (() => void)[];
+  /** What pods are injected with is known. */
+  readonly onInjection: (context: (namespace: string) => InjectionContext) => void;
 }
 
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
-async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations }: ClusterDuties): Promise<Server | undefined> {
+async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations, onInjection }: ClusterDuties): Promise<Server | undefined> {
   const rootCertPem = () => certificates.authority.rootCertPem;
   rotations.push(maintainRootConfigMaps({ client, source, rootCertPem, signal }));
   if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });
+  onInjection(injectionContext);
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
     onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
