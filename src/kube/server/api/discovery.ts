@@ -55,8 +55,10 @@ export function compareVersions(a: string, b: string): number {
 
 function groupsOf(resources: readonly Resource[]): GroupVersions[] {
   const groups = new Map<string, Set<string>>();
-  // kubectl takes the first group that has a name ("gateway"): built-in ones, then those of custom resources by name.
-  const custom = resources.filter((resource) => resource.custom).sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
+  // kubectl takes the first group that has a name ("gateway"): built-in ones, then those of custom resources. A real cluster orders these by name alone;
+  // here Istio's come first, because its lessons type `kubectl get gateway` and mean its own kind. Gateway API's is `gtw`.
+  const rank = (group: string) => `${group.endsWith('.istio.io') ? 0 : 1}${group}`;
+  const custom = resources.filter((resource) => resource.custom).sort((a, b) => (rank(a.group) < rank(b.group) ? -1 : rank(a.group) > rank(b.group) ? 1 : 0));
   for (const { group, version } of [...resources.filter((resource) => !resource.custom), ...custom]) {
     if (group === '') continue;
     const versions = groups.get(group) ?? new Set();
