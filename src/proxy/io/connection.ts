@@ -36,6 +36,12 @@ export interface PeerCertificate {
   readonly pem: () => string;
 }
 
+/** Is told of bytes as they pass, once a read or write batch; a connection that lives for days is counted while it lives. */
+export interface ByteMeter {
+  read(bytes: number): void;
+  written(bytes: number): void;
+}
+
 /** A byte stream: plaintext or TLS, accepted or opened. Writes of one read batch leave in one system call. */
 export interface Connection {
   sink: ConnectionSink;
@@ -46,6 +52,8 @@ export interface Connection {
   readonly tls: TlsFacts | undefined;
   readonly bytesRead: number;
   readonly bytesWritten: number;
+  /** Counts what passes from now on. */
+  meter?: ByteMeter | undefined;
   readonly destroyed: boolean;
   /** Latin-1 text; leaves at the end of the current batch together with everything else written in it. */
   writeText(text: string): void;

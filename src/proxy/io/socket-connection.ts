@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createLogger } from '../../base/log.ts';
 import { beginBatch, endBatch, markDirty } from './batch.ts';
-import type { CloseCause, Connection, ConnectionSink, TlsFacts } from './connection.ts';
+import type { ByteMeter, CloseCause, Connection, ConnectionSink, TlsFacts } from './connection.ts';
 import { latin1 } from './latin1.ts';
 
 const log = createLogger('io');
@@ -35,6 +35,7 @@ export class SocketConnection implements Connection {
   sink: ConnectionSink = IGNORE;
   bytesRead = 0;
   bytesWritten = 0;
+  meter: ByteMeter | undefined = undefined;
   destroyed = false;
   tls: TlsFacts | undefined;
   readonly socket: Socket;
@@ -205,6 +206,7 @@ export class SocketConnection implements Connection {
   /** Bytes arrived. */
   received(buffer: Buffer, bytes: number): void {
     this.bytesRead += bytes;
+    this.meter?.read(bytes);
     if (this.closing || this.destroyed) return;
     beginBatch();
     try {
@@ -231,7 +233,10 @@ export class SocketConnection implements Connection {
   }
 
   private submit(pieces: Piece[]): void {
-    for (const piece of pieces) this.bytesWritten += piece.length;
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
+    this.bytesWritten += bytes;
+    this.meter?.written(bytes);
     this.inFlight = true;
     this.wroteSync = true;
     const first = pieces[0]!;

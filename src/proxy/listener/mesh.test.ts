@@ -3,7 +3,7 @@ import type { RequestListener } from 'node:http';
 import { connect as h2connect, createServer as createH2Server, constants } from 'node:http2';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { connect, createServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -224,6 +224,23 @@ describe('mTLS between two proxies', () => {
     const server = await inbound(await listen(sink), 'permissive');
     const client = await outbound(server.port('virtualInbound'), { filter: tcpFilter('outbound|80||server') });
     expect(await tcpSay(client.port('l'), 'x'.repeat(30_000_000))).toBe('30000000');
+    const { upstream_cx_tx_bytes_total: sent, upstream_cx_rx_bytes_total: received } = client.proxy.config.clusters.get('outbound|80||server')!.stats.counters;
+    // The proxies' own metadata goes along.
+    expect([sent, received]).toEqual([expect.closeTo(30_001_000, -4), expect.closeTo(1000, -4)]);
+    expect(sent).toBeGreaterThan(30_000_000);
+    expect(received).toBeGreaterThanOrEqual(8);
+  });
+
+  it('counts what upstream connections carry while they are open', async () => {
+    const sockets: Socket[] = [];
+    const app = createHttpServer((_, response) => void response.end('x'.repeat(1234)));
+    app.on('connection', (socket: Socket) => void sockets.push(socket));
+    const client = await outbound(await listen(app), { plaintext: true });
+    for (let i = 0; i < 3; i++) expect((await get(client.port('l'))).body).toHaveLength(1234);
+    const { counters, gauges } = client.proxy.config.clusters.get('outbound|80||server')!.stats;
+    expect(gauges.upstream_cx_active).toBe(1);
+    expect(counters.upstream_cx_rx_bytes_total).toBeGreaterThan(3 * 1234);
+    expect([counters.upstream_cx_rx_bytes_total, counters.upstream_cx_tx_bytes_total]).toEqual([sockets[0]!.bytesWritten, sockets[0]!.bytesRead]);
   });
 
   it('uses rotated certificates for new connections and keeps open ones', async () => {

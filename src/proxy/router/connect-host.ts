@@ -2,7 +2,7 @@ import type { Cluster, Host, UpstreamTls } from '../cluster/cluster.ts';
 import type { ResetReason } from '../http/stream.ts';
 import { openConnection } from '../io/client.ts';
 import type { ClientTlsOptions, ConnectFailure } from '../io/client.ts';
-import type { Connection } from '../io/connection.ts';
+import type { ByteMeter, Connection } from '../io/connection.ts';
 import { splitNames } from '../io/tls-facts.ts';
 import { encodeProxyHeader } from './proxy-header.ts';
 import type { ProxiedAddresses } from './proxy-header.ts';
@@ -42,6 +42,7 @@ export function connectHost(target: HostTarget, contexts: TlsContexts, handlers:
     {
       onConnect(connection) {
         if (client !== undefined) stats.counters['ssl.handshake']++;
+        countBytes(connection, stats);
         handlers.onConnect(connection);
       },
       onFailure(failure) {
@@ -52,6 +53,17 @@ export function connectHost(target: HostTarget, contexts: TlsContexts, handlers:
       },
     },
   );
+}
+
+function countBytes(connection: Connection, { counters }: Cluster['stats']): void {
+  const meter: ByteMeter = {
+    read: (bytes) => void (counters.upstream_cx_rx_bytes_total += bytes),
+    written: (bytes) => void (counters.upstream_cx_tx_bytes_total += bytes),
+  };
+  // A preface has left already.
+  meter.read(connection.bytesRead);
+  meter.written(connection.bytesWritten);
+  connection.meter = meter;
 }
 
 /** Null: a secret is missing. */
