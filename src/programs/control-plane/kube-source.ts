@@ -1,7 +1,6 @@
 /** Objects of an API server, kept current by informers. */
-import { createLogger } from '../../base/log.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
-import { createInformer, type Informer } from '../../kube/client/informer.ts';
+import { createInformer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import {
@@ -12,8 +11,6 @@ import {
 import type { ObjectChange, ObjectSource } from './object-source.ts';
 import { meansTheSame, trimObject } from './trim-object.ts';
 
-const log = createLogger('kube');
-
 /** Everything `resolve` reads. */
 const WATCHED: readonly ResourceType[] = [
   NAMESPACE, NODE, POD, SERVICE, ENDPOINT_SLICE, SECRET, CONFIG_MAP, INGRESS, INGRESS_CLASS,
@@ -21,9 +18,6 @@ const WATCHED: readonly ResourceType[] = [
   TELEMETRY, WASM_PLUGIN,
   GATEWAY_CLASS, KUBERNETES_GATEWAY, LISTENER_SET, X_LISTENER_SET, HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, REFERENCE_GRANT, BACKEND_TLS_POLICY, X_BACKEND_TRAFFIC_POLICY, X_BACKEND,
 ];
-
-/** After this long a custom kind that cannot be listed no longer holds up the start. */
-const CUSTOM_SYNC_TIMEOUT_MS = 15_000;
 
 export interface KubeSourceOptions {
   readonly client: KubeClient;
@@ -39,7 +33,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   const { client, signal } = options;
   const listeners: ((change: ObjectChange) => void)[] = [];
   const tell = (change: ObjectChange) => listeners.forEach((listener) => listener(change));
-  const informers = WATCHED.map((type) => createInformer<KubeObject>(client, type, { signal, transform: trimObject, optional: isGatewayApi(type) }));
+  const informers = WATCHED.map((type) => createInformer<KubeObject>(client, type, { signal, transform: trimObject, optional: isCustom(type) }));
   const mesh = createInformer<KubeObject>(client, CONFIG_MAP, { signal, namespace: options.systemNamespace, fieldSelector: `metadata.name=${options.meshConfigMap}` });
   for (const informer of [...informers, mesh])
     informer.onEvent((event) => {
@@ -48,7 +42,9 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
   const namespaces = informers[WATCHED.indexOf(NAMESPACE)]!;
   return {
-    synced: allSynced([...informers.map((informer, index) => [WATCHED[index]!, informer] as const), [CONFIG_MAP, mesh]]),
+    // Without any of these nothing may be served: proxies would be told that the mesh is empty, or that it has no policies. A custom kind counts as read
+    // when the API says that it does not exist; any other refusal is waited out.
+    synced: Promise.all([...informers, mesh].map((informer) => informer.synced)).then(() => undefined),
     *objects() {
       for (const informer of informers) yield* informer.items().values();
     },
@@ -62,25 +58,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   };
 }
 
-/**
- * Without the cluster's own kinds nothing may be served: proxies would be told that the mesh is empty. Custom kinds are waited for a little longer only,
- * because their definitions may not be installed.
- */
-async function allSynced(informers: readonly (readonly [ResourceType, Informer<KubeObject>])[]): Promise<void> {
-  const isCustom = (type: ResourceType) => type.group.endsWith('istio.io') || isGatewayApi(type);
-  await Promise.all(informers.filter(([type]) => !isCustom(type)).map(([, informer]) => informer.synced));
-  const missing = new Set<string>();
-  const custom = informers.filter(([type]) => isCustom(type)).map(([type, informer]) => {
-    const name = `${type.plural}.${type.group}`;
-    missing.add(name);
-    return informer.synced.then(() => missing.delete(name));
-  });
-  const timeout = new Promise<void>((resolve) => setTimeout(resolve, CUSTOM_SYNC_TIMEOUT_MS).unref());
-  await Promise.race([Promise.all(custom), timeout]);
-  if (missing.size > 0) log.warn('starting without kinds that cannot be listed; are their CRDs installed?', { kinds: [...missing].join(',') });
-}
-
-/** Gateway API is often not installed, and its experimental kinds seldom are. */
-function isGatewayApi({ group }: ResourceType): boolean {
-  return group.startsWith('gateway.networking.');
+/** Kinds whose definitions may not be installed: Gateway API often is not, its experimental kinds seldom are. */
+function isCustom({ group }: ResourceType): boolean {
+  return group.endsWith('istio.io') || group.startsWith('gateway.networking.');
 }
