@@ -103,7 +103,7 @@ async function podSteps(context) {
     const { env } = JSON.parse(await inEcho('curl -s localhost:8080/env'));
     const { status } = await pod(name);
     check(env.BOTH === 'blue-xyzzy' && env.POD_IP === status.podIP && env.KUBERNETES_SERVICE_HOST === '10.96.0.1', JSON.stringify(env));
-    check((await inEcho('cat /work/note')) === `prepared for ${name}\n`, 'init container');
+    check((await inEcho('cat /scratch/note')) === `prepared for ${name}\n`, 'init container');
     check((await inEcho('cat /etc/echo/settings/colour /etc/echo/one')) === 'bluefirst', 'configMap');
     check((await inEcho('cat /etc/podinfo/labels /etc/podinfo/annotations')).includes('version="v1"') && (await inEcho('cat /etc/podinfo/annotations')).includes('note="say \\"hi\\""'), 'downward API');
     const claims = JSON.parse(Buffer.from((await inEcho('cat /var/run/secrets/tokens/istio-token')).split('.')[1], 'base64url').toString());
