@@ -87,7 +87,7 @@ spec:
     await eventually('describe job once').toMatch(/Normal +SuccessfulCreate +\d+s +job-controller +Created pod: once-[a-z0-9]+\n/);
     await eventually('describe job once').toMatch(/Normal +Completed +\d+s +job-controller +Job completed/);
     const yaml = (name: string, spec: string, labels = '') => `apiVersion: batch/v1\nkind: Job\nmetadata: {name: ${name}}\nspec: {${spec}, template: {metadata: {labels: {${labels}}}, spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}\n`;
-    await kubectl('apply -f -', yaml('many', 'completions: 4, parallelism: 2, completionMode: Indexed, ttlSecondsAfterFinished: 1'));
+    await kubectl('apply -f -', yaml('many', 'completions: 4, parallelism: 2, completionMode: Indexed, ttlSecondsAfterFinished: 4'));
     await eventually('get job many -o jsonpath={.status.completedIndexes}').toBe('0-3');
     await eventually('get job many').toContain('not found');
     await kubectl('apply -f -', yaml('bad', 'backoffLimit: 0', 'fail: please'));
