@@ -75,3 +75,8 @@ export interface TrafficRecord {
   readonly requestMessages?: number | undefined;
   readonly responseMessages?: number | undefined;
 }
+
+/** The request part of a record of a connection on which no HTTP was spoken. */
+export const NO_REQUEST = {
+  method: '', path: '', authority: '', scheme: '', requestHeader: () => undefined, responseHeader: () => undefined, grpc: false, grpcStatus: '', routeName: '',
+} as const satisfies Partial<TrafficRecord>;

@@ -1,25 +1,7 @@
-import { PassThrough, type Readable, type Writable } from 'node:stream';
+import { PassThrough } from 'node:stream';
+import type { ExecRequest, ExecSession } from '../../kube/server/exec/exec.ts';
 import { ContainerRequestError, type Kubelet } from './kubelet.ts';
 import { signalGroup } from './process.ts';
-
-export interface ExecRequest {
-  readonly namespace: string;
-  readonly pod: string;
-  readonly container: string | undefined;
-  readonly command: readonly string[];
-  readonly stdin: boolean;
-  readonly tty: boolean;
-}
-
-/** A running command; the shape the API server carries over its connection. */
-export interface ExecSession {
-  readonly stdin: Writable;
-  readonly stdout: Readable;
-  readonly stderr: Readable | undefined;
-  readonly exit: Promise<number>;
-  resize(columns: number, rows: number): void;
-  kill(): void;
-}
 
 /** Quotes a word for sh. */
 const quote = (word: string): string => `'${word.replaceAll(`'`, `'\\''`)}'`;

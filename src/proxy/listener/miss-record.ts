@@ -1,4 +1,4 @@
-import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
+import { NO_REQUEST, type TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { ListenerRuntime } from '../config/runtime.ts';
 import type { Connection } from '../io/connection.ts';
 
@@ -18,15 +18,7 @@ export function missRecord(listener: ListenerRuntime, connection: Connection, lo
     bytesSent: 0,
     wireBytesReceived: 0,
     wireBytesSent: 0,
-    method: '',
-    path: '',
-    authority: '',
-    scheme: '',
-    requestHeader: () => undefined,
-    responseHeader: () => undefined,
-    grpc: false,
-    grpcStatus: '',
-    routeName: '',
+    ...NO_REQUEST,
     upstreamCluster: '',
     upstreamHost: '',
     upstreamLocalAddress: '',

@@ -1,4 +1,4 @@
-import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import { NO_REQUEST, type PeerMetadata, type ResponseFlag, type TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { Cluster, Host, Permit } from '../cluster/cluster.ts';
 import type { TcpProxyRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
@@ -356,15 +356,7 @@ export class TcpSession {
       bytesSent: this.sent,
       wireBytesReceived: this.received,
       wireBytesSent: this.sent,
-      method: '',
-      path: '',
-      authority: '',
-      scheme: '',
-      requestHeader: () => undefined,
-      responseHeader: () => undefined,
-      grpc: false,
-      grpcStatus: '',
-      routeName: '',
+      ...NO_REQUEST,
       upstreamCluster: this.clusterName,
       upstreamHost: host?.address ?? '',
       upstreamLocalAddress: upstream === undefined ? '' : `${upstream.localAddress}:${upstream.localPort}`,
