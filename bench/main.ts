@@ -1,8 +1,8 @@
 /** The data-plane bench: every contender in one run, interleaved round by round; the result is ratios. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { findEnvoy } from '../src/agent/envoy/find-envoy.ts';
 import { chart, goalRows, markdown, type Row } from './report.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 import type { Contender, Measurement, Question, TargetArguments } from './target.ts';
@@ -11,12 +11,6 @@ const option = (name: string): string | undefined => (process.argv.includes(name
 const quick = process.argv.includes('--quick');
 const ROUNDS = quick ? 1 : 3;
 const SECONDS = quick ? 2 : 5;
-
-function findEnvoy(): string | undefined {
-  const cached = join(process.env['MELTEMI_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
-  const onPath = spawnSync('sh', ['-c', 'command -v envoy'], { encoding: 'utf8' }).stdout.trim();
-  return [process.env['ENVOY_BIN'], onPath, cached].find((path) => path !== undefined && path !== '' && existsSync(path));
-}
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' }).status === 0;
 

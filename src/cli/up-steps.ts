@@ -1,7 +1,4 @@
 /** What `up` does once the cluster's API answers: a table, read top to bottom. */
-import { accessSync, constants } from 'node:fs';
-import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { operatorSpec } from '../install/operator.ts';
 import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
 import { readKubeConfig } from '../kube/client/kube-config.ts';
@@ -68,18 +65,4 @@ async function withClient(runtime: RuntimeInfo, use: (client: HttpsKubeClient) =
   } finally {
     client.close();
   }
-}
-
-/** The Envoy binary: `$ENVOY_BIN`, the PATH, the cache that `scripts/setup.sh --with-envoy` fills. */
-export function findEnvoy(): string | undefined {
-  const cache = process.env['MELTEMI_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi');
-  const candidates = [process.env['ENVOY_BIN'] ?? '', ...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy')), join(cache, 'envoy-1.40.0/envoy/_bin/envoy')];
-  return candidates.filter(Boolean).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,10 +1,11 @@
 /** `npm run behaviour`: the same cases against every data plane. @see README.md */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parse } from 'yaml';
+import { findEnvoy } from '../../src/agent/envoy/find-envoy.ts';
 import type { CaseFile } from './case.ts';
 import type { TargetArguments, TargetMessage } from './target.ts';
 import { InProcessFile } from './in-process.ts';
@@ -42,12 +43,6 @@ const suite = join(root, 'test/behaviour');
 function option(name: string): string | undefined {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? undefined : process.argv[at + 1];
-}
-
-function findEnvoy(): string | undefined {
-  const cache = process.env['MELTEMI_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi');
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy'));
-  return [process.env['ENVOY_BIN'], ...onPath, join(cache, 'envoy-1.40.0/envoy/_bin/envoy')].find((path): path is string => !!path && existsSync(path));
 }
 
 /** Why a data plane cannot be run here. */

@@ -1,12 +1,13 @@
 /** Real Envoy takes everything we make: `envoy --mode validate` over a mesh that uses nearly every field, for both kinds of proxy. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { findEnvoy } from '../../src/agent/envoy/find-envoy.ts';
 import { parseProxyNode } from '../../src/model/proxy-node.ts';
 import { viewOf } from '../../src/model/view.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
@@ -20,12 +21,6 @@ import { resourceToJson } from '../../src/xds/registry.ts';
 
 const folder = join(import.meta.dirname, '../../src/translate/testdata');
 const T = 'type.googleapis.com/';
-
-function findEnvoy(): string | undefined {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi');
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((directory) => join(directory, 'envoy'));
-  return [process.env['ENVOY_BIN'], ...onPath, join(cache, 'envoy-1.40.0/envoy/_bin/envoy')].find((path): path is string => !!path && existsSync(path));
-}
 
 const envoy = findEnvoy();
 if (!envoy) process.stderr.write('skipped: 2 cases with real Envoy, because there is no Envoy (set ENVOY_BIN)\n');

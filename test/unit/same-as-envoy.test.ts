@@ -2,10 +2,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findEnvoy } from '../../src/agent/envoy/find-envoy.ts';
 import type { ProxyNode } from '../../src/proxy/config/runtime.ts';
 import { startProxy, type Proxy } from '../../src/proxy/start.ts';
 import { encodeResource } from '../../src/xds/codec.ts';
@@ -15,7 +16,7 @@ import { fromEnvoyJson } from '../../src/xds/registry.ts';
 
 // One route table, two proxies: every request gets the same answer and the same access log line from ours and from Envoy, the oracle.
 
-const envoyPath = [process.env['ENVOY_BIN'], ...(process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy')), join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'meltemi/envoy-1.40.0/envoy/_bin/envoy')].find((path) => path !== undefined && path !== '' && existsSync(path));
+const envoyPath = findEnvoy();
 
 const T = 'type.googleapis.com/';
 const node: ProxyNode = { id: 'sidecar~127.0.0.1~a.b~c', cluster: 'a.b', type: 'sidecar', metadata: {}, workload: { workload: 'a', namespace: 'b', app: '', version: '', canonicalService: 'a', canonicalRevision: '', cluster: '' } };

@@ -1,5 +1,3 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTcp, createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
@@ -21,6 +19,7 @@ import { WorkloadCertificateManager } from '../certificates/workload-certificate
 import { resolveSettings } from '../settings.ts';
 import { adminControl, localRequest } from '../status/admin-client.ts';
 import { startEnvoy } from './envoy-process.ts';
+import { findEnvoy } from './find-envoy.ts';
 import { openSdsServer } from './sds-server.ts';
 import { startTestControlPlane, type TestControlPlane } from './test-control-plane.ts';
 import { openXdsProxy } from './xds-proxy.ts';
@@ -88,13 +87,7 @@ describe('openXdsProxy', () => {
   });
 });
 
-function envoyBinary(): string | undefined {
-  const cache = join(homedir(), '.cache/meltemi');
-  const found = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith('envoy-')).map((name) => join(cache, name, 'envoy/_bin/envoy')) : [];
-  return [process.env['ENVOY_BIN'], ...found].find((path): path is string => path !== undefined && existsSync(path));
-}
-
-const envoy = envoyBinary();
+const envoy = findEnvoy();
 if (!envoy) process.stderr.write('skipped: 1 case with real Envoy, because there is no Envoy (set ENVOY_BIN)\n');
 
 async function freePort(): Promise<number> {

@@ -13,7 +13,8 @@ import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
 import { SAMPLE_NAMES, samplesDirectory } from '../mesh-install.ts';
 import { Progress } from '../output.ts';
-import { findEnvoy, refuseFlags, UP_STEPS, type UpFlags } from '../up-steps.ts';
+import { findEnvoy } from '../../agent/envoy/find-envoy.ts';
+import { refuseFlags, UP_STEPS, type UpFlags } from '../up-steps.ts';
 
 interface Flags extends UpFlags {
   readonly dataPlane: DataPlane;

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { homedir, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { findEnvoy } from '../../agent/envoy/find-envoy.ts';
 import { openSdsServer } from '../../agent/envoy/sds-server.ts';
 import { CertificateAuthority, createSelfSignedCa } from '../../identity/ca.ts';
 import { createKeyAndCsr } from '../../identity/csr.ts';
@@ -12,14 +13,7 @@ import { formatSpiffeId } from '../../identity/spiffe.ts';
 import { parseOptions, type ControlPlaneOptions } from './options.ts';
 import { runControlPlane, type ControlPlane } from './run.ts';
 
-function envoyBinary(): string | undefined {
-  const cache = join(homedir(), '.cache/meltemi');
-  const cached = existsSync(cache) ? readdirSync(cache).filter((name) => name.startsWith('envoy-')).map((name) => join(cache, name, 'envoy/_bin/envoy')) : [];
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, 'envoy'));
-  return [process.env['ENVOY_BIN'], ...onPath, ...cached].find((path): path is string => path !== undefined && existsSync(path));
-}
-
-const envoy = envoyBinary();
+const envoy = findEnvoy();
 if (!envoy) process.stderr.write('skipped: 5 cases with real Envoy, because there is no Envoy (set ENVOY_BIN)\n');
 
 async function freePort(): Promise<number> {
