@@ -1,11 +1,9 @@
 /** Writes X.509 v3 certificates. @see RFC 5280 */
 import { createHash, createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
-import { signatureAlgorithm, signDer, subjectAltNames } from './csr.ts';
-import { bitString, boolean, children, contextTag, integer, octetString, oid, readNode, sequence, time, tlv, toPem, utf8String, TAG } from './der.ts';
+import { signatureAlgorithm, signDer, subjectAltNames, subjectName } from './csr.ts';
+import { bitString, boolean, children, contextTag, integer, octetString, oid, readNode, sequence, time, tlv, toPem } from './der.ts';
 
 const OID = {
-  organization: '2.5.4.10',
-  commonName: '2.5.4.3',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
   subjectAltName: '2.5.29.17',
@@ -22,9 +20,13 @@ export interface CertificateContent {
   readonly publicKeyDer: Uint8Array;
   /** Absent: an empty subject, which makes the alternative names critical. @see RFC 5280 §4.2.1.6 */
   readonly subject?: { readonly organization?: string; readonly commonName?: string };
+  /** DER of the subject instead of `subject`: as a request wrote it. */
+  readonly subjectDer?: Uint8Array;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly isCa?: boolean;
+  /** What the key is for. Default: serving and calling. */
+  readonly extendedUsages?: readonly ('server' | 'client')[];
   readonly uris?: readonly string[];
   readonly dnsNames?: readonly string[];
   /** IP addresses, 4 or 16 bytes each. */
@@ -42,7 +44,7 @@ export interface Issuer {
 
 /** A signed certificate as PEM. */
 export function buildCertificate(content: CertificateContent, issuer: Issuer): string {
-  const subject = nameDer(content.subject);
+  const subject = content.subjectDer ?? subjectName(content.subject?.organization === undefined ? [] : [content.subject.organization], content.subject?.commonName);
   const algorithm = signatureAlgorithm(issuer.key);
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x01;
@@ -68,23 +70,22 @@ export function subjectOf(certificateDer: Buffer): Buffer {
   return subject.raw;
 }
 
-function nameDer(subject: CertificateContent['subject']): Buffer {
-  const part = (id: string, value: string | undefined) => (value === undefined ? [] : [tlv(TAG.set, sequence(oid(id), utf8String(value)))]);
-  return sequence(...part(OID.organization, subject?.organization), ...part(OID.commonName, subject?.commonName));
-}
-
 function extensions(content: CertificateContent, issuer: Issuer): Buffer[] {
   const extension = (id: string, critical: boolean, value: Uint8Array) => sequence(oid(id), ...(critical ? [boolean(true)] : []), octetString(value));
   const hasNames = [content.uris, content.dnsNames, content.addresses].some((names) => names && names.length > 0);
   return [
     // digitalSignature + keyEncipherment for workloads; keyCertSign + cRLSign for authorities.
     extension(OID.keyUsage, true, content.isCa ? bitString(Buffer.from([0x06]), 1) : bitString(Buffer.from([0xa0]), 5)),
-    ...(content.isCa ? [] : [extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth)))]),
+    ...(content.isCa ? [] : [extension(OID.extendedKeyUsage, false, sequence(...(content.extendedUsages ?? ['server', 'client']).map((usage) => oid(usage === 'server' ? OID.serverAuth : OID.clientAuth))))]),
     extension(OID.basicConstraints, true, content.isCa ? sequence(boolean(true)) : sequence()),
     extension(OID.subjectKeyIdentifier, false, octetString(keyIdentifier(content.publicKeyDer))),
     extension(OID.authorityKeyIdentifier, false, sequence(tlv(0x80, keyIdentifier(issuer.publicKeyDer)))),
-    ...(hasNames ? [extension(OID.subjectAltName, content.subject === undefined, subjectAltNames(content))] : []),
+    ...(hasNames ? [extension(OID.subjectAltName, isEmptyName(content), subjectAltNames(content))] : []),
   ];
+}
+
+function isEmptyName(content: CertificateContent): boolean {
+  return content.subjectDer === undefined ? content.subject === undefined : content.subjectDer.length === 2;
 }
 
 /** SHA-1 of the key bits. @see RFC 5280 §4.2.1.2 (1) */

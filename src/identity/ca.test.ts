@@ -16,7 +16,7 @@ const material = createSelfSignedCa({ organization: 'cluster.local', nowMs });
 const ca = new CertificateAuthority(material, nowMs);
 
 describe('signCsr', () => {
-  it.each<KeyType>(['ec-p256', 'rsa-2048'])('forces the SPIFFE id and returns leaf … root (%s)', (keyType) => {
+  it.each<KeyType>(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072'])('forces the SPIFFE id and returns leaf … root (%s)', (keyType) => {
     const { csrPem, privateKeyPem } = createKeyAndCsr({ uri: 'spiffe://cluster.local/ns/kube-system/sa/admin', keyType });
     expect(parseCsr(csrPem).uris).toEqual(['spiffe://cluster.local/ns/kube-system/sa/admin']);
     const chain = ca.signCsr(csrPem, { spiffeId, nowMs });
@@ -81,7 +81,27 @@ describe('plugged-in material', () => {
     expect(verifyChain(chain[0]!, [], material.rootCertPem, nowMs)).toBe(false);
   });
 
+  it('gives several roots as one entry, the last, and trusts each', () => {
+    const other = createSelfSignedCa({ organization: 'other', nowMs, keyType: 'rsa-2048' });
+    const chain = new CertificateAuthority({ ...plugged, rootCertPem: material.rootCertPem + other.rootCertPem }, nowMs).signCsr(createKeyAndCsr({ uri: 'x' }).csrPem, { spiffeId, nowMs });
+    expect(chain).toHaveLength(3);
+    expect(splitCertificates(chain[2]!)).toEqual([...splitCertificates(material.rootCertPem), ...splitCertificates(other.rootCertPem)]);
+  });
+
+  it('completes a chain that leaves the signing certificate out', () => {
+    const chain = new CertificateAuthority({ ...plugged, certChainPem: '' }, nowMs).signCsr(createKeyAndCsr({ uri: 'x' }).csrPem, { spiffeId, nowMs });
+    expect(verifyChain(chain[0]!, chain.slice(1, -1), material.rootCertPem, nowMs)).toBe(true);
+  });
+
+  it('signs with an RSA root, for lifetimes within its own limits', () => {
+    const rsa = new CertificateAuthority(createSelfSignedCa({ organization: 'corp', nowMs, keyType: 'rsa-2048', ttlMs: 3_600_000 }), nowMs, { defaultTtlMs: 60_000, maxTtlMs: 120_000 });
+    const { csrPem } = createKeyAndCsr({ uri: spiffeId });
+    expect(parseCertificate(rsa.signCsr(csrPem, { spiffeId, nowMs })[0]!).notAfterMs).toBe(nowMs + 60_000);
+    expect(() => rsa.signCsr(csrPem, { spiffeId, nowMs, ttlMs: 120_001 })).toThrow('maximum of 120s');
+  });
+
   it.each([
+    ['a root of somebody else', { ...plugged, rootCertPem: createSelfSignedCa({ organization: 'x', nowMs }).rootCertPem }, 'does not chain'],
     ['a foreign key', { ...plugged, caKeyPem: material.caKeyPem }, 'not the key'],
     ['no root', { ...plugged, rootCertPem: '' }, 'holds no certificate'],
     ['a leaf as CA', leafAsCa(), 'not a CA'],
