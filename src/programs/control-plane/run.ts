@@ -11,6 +11,7 @@ import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
 import { featuresOf } from '../../resolve/gateway-api/features.ts';
 import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
+import { readCaSettings } from './ca-settings.ts';
 import { loadCertificates, type Certificates } from './certificates.ts';
 import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
@@ -65,7 +66,9 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   const monitoringPort = options.monitoringAddress === undefined ? undefined : opened(await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version }));
 
   await source.synced;
-  const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), clock: systemClock, signal });
+  const ca = readCaSettings(process.env);
+  for (const problem of ca.problems) log.warn('a setting of the CA cannot be used', { problem });
+  const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), settings: ca, clock: systemClock, signal });
   core.use(certificates);
   await engine.start();
   core.gateways?.start();
@@ -113,15 +116,15 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     : createFileSource(options.files ?? '.', signal);
   const auth: AuthenticatorOptions = {
     trustDomain: () => meshTrustDomain(source.meshConfigText()),
-    trustedRootsPem: () => (certificates ? certificates.authority.material.caCertPem + certificates.authority.rootCertPem : ''),
+    trustedRootsPem: () => certificates?.trustedPem ?? '',
     reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
     now: () => clock.now(),
   };
   const metrics = createMetrics({
     version, startedAtMs: clock.now(), now: () => clock.now(),
     connected: () => discovery.server.clients().length,
-    rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.rootCertPem).notAfterMs : 0),
-    chainExpiresAtMs: () => (certificates ? parseCertificate(certificates.authority.material.caCertPem).notAfterMs : 0),
+    rootExpiresAtMs: () => (certificates ? parseCertificate(certificates.rootCertPem).notAfterMs : 0),
+    chainExpiresAtMs: () => certificates?.chainExpiresAtMs ?? 0,
     cache: () => discovery.cache(),
     snapshot: () => (engine.ready ? engine.snapshot : undefined), issues: () => engine.issues,
     views: () => discovery.server.clients().flatMap((client) => discovery.resourcesOf(client)?.view ?? []),
@@ -164,7 +167,7 @@ interface ClusterDuties {
 
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
 async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations, onInjection }: ClusterDuties): Promise<Server | undefined> {
-  const rootCertPem = () => certificates.authority.rootCertPem;
+  const rootCertPem = () => certificates.rootCertPem;
   rotations.push(maintainRootConfigMaps({ client, source, rootCertPem, signal }));
   if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });

@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
 /** gRPC status codes in use. @see https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
-export const GRPC_STATUS = { ok: 0, invalidArgument: 3, permissionDenied: 7, resourceExhausted: 8, unimplemented: 12, internal: 13, unauthenticated: 16 } as const;
+export const GRPC_STATUS = { ok: 0, invalidArgument: 3, permissionDenied: 7, resourceExhausted: 8, unimplemented: 12, internal: 13, unavailable: 14, unauthenticated: 16 } as const;
 
 /** The server's side of one call. */
 export interface ServerCall {
