@@ -1,6 +1,9 @@
 import type { RetrySettings } from './virtual-service.ts';
-import type { LocalitySettings } from './destination-rule.ts';
+import type { ClientTls, LocalitySettings } from './destination-rule.ts';
 import type { ExtAuthzProvider } from './ext-authz-provider.ts';
+
+/** What happens to calls to hosts that the mesh does not know; `ALLOW_ANY_DYNAMIC_DNS` looks the Host of plain HTTP up itself. */
+export type OutboundPolicy = 'ALLOW_ANY' | 'REGISTRY_ONLY' | 'ALLOW_ANY_DYNAMIC_DNS';
 
 /** What MeshConfig says, with defaults filled in. */
 export interface MeshSettings {
@@ -22,7 +25,9 @@ export interface MeshSettings {
   readonly accessLogFormat: string;
   readonly disableListenerLog: boolean;
   readonly enableTracing: boolean;
-  readonly outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  readonly outboundPolicy: OutboundPolicy;
+  /** TLS to hosts that are looked up under ALLOW_ANY_DYNAMIC_DNS. */
+  readonly outboundTls: ClientTls | undefined;
   readonly inboundPolicy: 'PASSTHROUGH' | 'LOCALHOST';
   readonly enableAutoMtls: boolean;
   readonly h2Upgrade: boolean;

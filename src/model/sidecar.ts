@@ -1,6 +1,7 @@
 import type { Protocol } from './protocol.ts';
 import type { ConnectionPool } from './destination-rule.ts';
 import type { ServerTls } from './gateway.ts';
+import type { OutboundPolicy } from './mesh.ts';
 
 export interface EgressListener {
   /** Undefined = all ports. */
@@ -34,7 +35,7 @@ export interface Sidecar {
   readonly ingress: readonly IngressListener[];
   readonly inboundConnectionPool: ConnectionPool | undefined;
   /** Undefined = the mesh's. */
-  readonly outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY' | undefined;
+  readonly outboundPolicy: OutboundPolicy | undefined;
   readonly createdMs: number;
   readonly origin: string;
   readonly digest: string;

@@ -4,6 +4,7 @@ import { type DestinationRule, type Subset, type TrafficPolicy } from './destina
 import type { Gateway } from './gateway.ts';
 import { contentHash } from './hash.ts';
 import { covers, isWildcard, mostSpecific, overlaps } from './hostname.ts';
+import type { OutboundPolicy } from './mesh.ts';
 import { effectiveMtls, type EffectiveMtls, type MtlsMode } from './peer-authentication.ts';
 import { policyApplies } from './policy-target.ts';
 import type { ProxyNode } from './proxy-node.ts';
@@ -43,7 +44,7 @@ export interface ProxyView {
   readonly virtualServices: readonly VirtualService[];
   /** Gateways whose selector takes this router; empty for sidecars. */
   readonly gateways: readonly Gateway[];
-  readonly outboundPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  readonly outboundPolicy: OutboundPolicy;
 }
 
 /** The rules that hold for one host, merged: subsets concatenated, the first top-level policy. */

@@ -1,4 +1,5 @@
 import type { ClusterSet } from './cluster/cluster.ts';
+import type { DynamicHosts } from './cluster/dynamic-hosts.ts';
 import type { ProxyNode } from './config/runtime.ts';
 import type { UpstreamPools } from './router/pools.ts';
 import type { ProxyStats } from './stats.ts';
@@ -12,6 +13,7 @@ export interface ProxyEnvironment {
   readonly pools: UpstreamPools;
   readonly contexts: TlsContexts;
   readonly stats: ProxyStats;
+  readonly dynamicHosts: DynamicHosts;
   /** In [0, 1). */
   readonly random: () => number;
 }

@@ -1,7 +1,10 @@
+import { systemClock } from '../base/clock.ts';
 import { createLogger } from '../base/log.ts';
 import { MetricRegistry } from '../telemetry/metrics/registry.ts';
 import type { AdsClient } from '../xds/ads.ts';
 import type { SecretSource } from '../xds/secret-source.ts';
+import { systemResolve } from './cluster/resolve-name.ts';
+import { DynamicHosts } from './cluster/dynamic-hosts.ts';
 import { ConfigManager } from './config/manager.ts';
 import type { StaticResources } from './config/manager.ts';
 import type { ProxyNode, RuntimeSnapshot } from './config/runtime.ts';
@@ -54,7 +57,7 @@ export function startProxy(options: ProxyOptions): Proxy {
   const config = new ConfigManager({ node, filters: HTTP_FILTERS, registry, stats, random, ...(options.warmingMs === undefined ? {} : { warmingMs: options.warmingMs }) });
   const secrets = new SecretCache(options.secrets);
   const contexts = new TlsContexts(secrets);
-  const environment: ProxyEnvironment = { node, clusters: () => config.snapshot.value.clusters, pools: new UpstreamPools(contexts), contexts, stats, random };
+  const environment: ProxyEnvironment = { node, clusters: () => config.snapshot.value.clusters, pools: new UpstreamPools(contexts), contexts, stats, random, dynamicHosts: new DynamicHosts(systemClock, systemResolve) };
   const listeners = new ListenerSet(environment, options.drainTimeMs ?? 45_000);
   const applied = followSnapshots(config, listeners, secrets);
   if (options.staticResources !== undefined) {
@@ -74,6 +77,7 @@ export function startProxy(options: ProxyOptions): Proxy {
       applied.stop();
       await listeners.close();
       environment.pools.close();
+      environment.dynamicHosts.close();
       secrets.close();
       await config.close();
     },

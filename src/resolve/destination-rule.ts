@@ -157,7 +157,8 @@ function readOutlierDetection(outlier: Cursor): OutlierDetection | undefined {
   };
 }
 
-function readClientTls(tls: Cursor): ClientTls | undefined {
+/** Undefined when no `tls` is written. */
+export function readClientTls(tls: Cursor): ClientTls | undefined {
   if (!tls.exists) return undefined;
   return {
     mode: tls.at('mode').oneOf(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']) ?? 'DISABLE',

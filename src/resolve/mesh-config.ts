@@ -2,7 +2,7 @@ import type { Issue } from '../base/issue.ts';
 import { contentHash } from '../model/hash.ts';
 import type { MeshSettings, TracingSettings } from '../model/mesh.ts';
 import { Cursor } from './cursor.ts';
-import { readLocality } from './destination-rule.ts';
+import { readClientTls, readLocality } from './destination-rule.ts';
 import { readDiscoverySelectors, type DiscoverySelectors } from './discovery-selectors.ts';
 import { readExtAuthzProviders } from './ext-authz-provider.ts';
 import { readRetries } from './http-route.ts';
@@ -41,7 +41,8 @@ export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettin
     accessLogFormat: mesh.at('accessLogFormat').string(),
     disableListenerLog: mesh.at('disableEnvoyListenerLog').boolean() ?? false,
     enableTracing: mesh.at('enableTracing').boolean() ?? true,
-    outboundPolicy: mesh.at('outboundTrafficPolicy').at('mode').oneOf(['REGISTRY_ONLY', 'ALLOW_ANY']) ?? ('ALLOW_ANY' as const),
+    outboundPolicy: mesh.at('outboundTrafficPolicy').at('mode').oneOf(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']) ?? ('ALLOW_ANY' as const),
+    outboundTls: readClientTls(mesh.at('outboundTrafficPolicy').at('tls')),
     inboundPolicy: mesh.at('inboundTrafficPolicy').at('mode').oneOf(['PASSTHROUGH', 'LOCALHOST']) ?? ('PASSTHROUGH' as const),
     enableAutoMtls: mesh.at('enableAutoMtls').boolean() ?? true,
     h2Upgrade: mesh.at('h2UpgradePolicy').oneOf(['DO_NOT_UPGRADE', 'UPGRADE']) === 'UPGRADE',

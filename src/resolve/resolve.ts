@@ -89,7 +89,7 @@ export function resolve(input: ResolveInput): Resolved {
       ...each('/ConfigMap', resolveAuthority).map((authority) => [`configmap://${authority.namespace}/${authority.name}`, authority] as const),
     ]),
   };
-  issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind, snapshot));
+  issues.push(...checkReferences(snapshot), ...reportUnsupported(byKind));
   return { snapshot, issues, statuses: converted.statuses };
 }
 

@@ -31,7 +31,7 @@ export function resolveSidecar(context: ResolveContext, object: KubeObject): Sid
       }),
       inboundConnectionPool: readConnectionPool(spec.at('inboundConnectionPool')),
       // An empty policy reads as REGISTRY_ONLY: the enum's zero value, as Istio has it.
-      outboundPolicy: policy.exists ? (policy.at('mode').oneOf(['REGISTRY_ONLY', 'ALLOW_ANY']) ?? 'REGISTRY_ONLY') : undefined,
+      outboundPolicy: policy.exists ? (policy.at('mode').oneOf(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']) ?? 'REGISTRY_ONLY') : undefined,
       createdMs: createdMsOf(object), origin: originOf(object),
     };
     return { ...body, digest: contentHash(body) };

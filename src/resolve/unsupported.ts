@@ -1,5 +1,4 @@
 import type { Issue, ObjectReference } from '../base/issue.ts';
-import type { MeshSnapshot } from '../model/snapshot.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { referenceOf } from './context.ts';
 
@@ -10,13 +9,10 @@ const KINDS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What was written but is not obeyed: said by name instead of silently ignored. */
-export function reportUnsupported(byKind: ReadonlyMap<string, readonly KubeObject[]>, snapshot: MeshSnapshot): readonly Issue[] {
+export function reportUnsupported(byKind: ReadonlyMap<string, readonly KubeObject[]>): readonly Issue[] {
   const issues: Issue[] = [];
   for (const [kind, effect] of KINDS)
     for (const object of byKind.get(kind) ?? []) issues.push(unsupported(referenceOf(object), '', `${object.kind} is not supported yet: ${effect}`));
-  for (const service of snapshot.services)
-    if (service.resolution === 'dynamic-dns')
-      issues.push(unsupported({ kind: 'ServiceEntry', namespace: service.namespace, name: service.name }, 'spec.resolution', 'DYNAMIC_DNS is not supported yet: calls go to the address the caller chose'));
   return issues;
 }
 

@@ -6,6 +6,7 @@ import { isHttp2 } from '../model/protocol.ts';
 import type { Service, ServicePort } from '../model/service.ts';
 import { destinationRuleFor, type ProxyView, type ServiceTarget } from '../model/view.ts';
 import { applyPolicy, circuitBreakers, httpProtocolOptions, MAX } from './cluster-policy.ts';
+import { allowAnyDynamicDnsCluster, takeDynamicHosts } from './dynamic-dns.ts';
 import { loadAssignment } from './endpoints.ts';
 import { patchClusters } from './envoy-filter/clusters.ts';
 import { metadataExchangeUpstreamFilter } from './filters/metadata-exchange.ts';
@@ -23,10 +24,19 @@ export function translateClusters(view: ProxyView): Cluster[] {
 }
 
 function generatedClusters(view: ProxyView): Cluster[] {
-  const clusters = view.services.filter((service) => service.resolution !== 'alias').flatMap((service) =>
-    service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => outboundClusters(view, service, port)));
-  if (view.proxy.type === 'router') return [...clusters, ...(passesTlsByName(view) ? sniClusters(view) : []), blackHole(view)];
-  return [...clusters, ...inboundClusters(view), blackHole(view), passthrough(view), inboundPassthrough(view)];
+  return [...view.services.flatMap((service) => serviceClusters(view, service)), ...ownClusters(view)];
+}
+
+/** The outbound clusters of one service: made of what its `serviceKey` and the `placeKey` say, and of nothing else. */
+export function serviceClusters(view: ProxyView, service: Service): Cluster[] {
+  if (service.resolution === 'alias') return [];
+  return service.ports.filter((port) => port.protocol !== 'UDP').flatMap((port) => outboundClusters(view, service, port));
+}
+
+/** The clusters that belong to no visible service alone: those of the workload, and the special ones. */
+export function ownClusters(view: ProxyView): Cluster[] {
+  if (view.proxy.type === 'router') return [...(passesTlsByName(view) ? sniClusters(view) : []), blackHole(view)];
+  return [...inboundClusters(view), blackHole(view), passthrough(view), ...(view.outboundPolicy === 'ALLOW_ANY_DYNAMIC_DNS' ? [allowAnyDynamicDnsCluster(view)] : []), inboundPassthrough(view)];
 }
 
 /** How Envoy finds the endpoints. A gateway has no original destination, so it lists what sidecars would pass through. */
@@ -34,7 +44,8 @@ export function discoveryTypeOf(view: ProxyView, service: Service): Cluster_Disc
   switch (service.resolution) {
     case 'dns': return Cluster_DiscoveryType.STRICT_DNS;
     case 'dns-round-robin': return Cluster_DiscoveryType.LOGICAL_DNS;
-    case 'passthrough': case 'dynamic-dns': return view.proxy.type === 'router' ? Cluster_DiscoveryType.EDS : Cluster_DiscoveryType.ORIGINAL_DST;
+    case 'dynamic-dns': return Cluster_DiscoveryType.ORIGINAL_DST;
+    case 'passthrough': return view.proxy.type === 'router' ? Cluster_DiscoveryType.EDS : Cluster_DiscoveryType.ORIGINAL_DST;
     default: return Cluster_DiscoveryType.EDS;
   }
 }
@@ -63,7 +74,8 @@ function outboundClusters(view: ProxyView, service: Service, port: ServicePort):
       init.respectDnsTtl = true;
       init.dnsRefreshRate = duration(view.snapshot.mesh.dnsRefreshRateMs);
     }
-    return [applyPolicy(view, { service, port, subset: subset?.name ?? '', type, policy }, create(ClusterSchema, init))];
+    const cluster = applyPolicy(view, { service, port, subset: subset?.name ?? '', type, policy }, create(ClusterSchema, init));
+    return [service.resolution === 'dynamic-dns' && policy.loadBalancer?.simple !== 'PASSTHROUGH' ? takeDynamicHosts(view, cluster) : cluster];
   });
 }
 

@@ -12,6 +12,7 @@ import type { ProxyHeaders } from '../model/proxy-headers.ts';
 import type { ProxyView } from '../model/view.ts';
 import { accessLogs } from './access-log.ts';
 import { securityHttpFilters } from './authz/view-filters.ts';
+import { dynamicDnsHttpFilter, usesDynamicDns } from './dynamic-dns.ts';
 import { alpnHttpFilter } from './filters/alpn.ts';
 import { corsHttpFilter } from './filters/cors.ts';
 import { faultHttpFilter } from './filters/fault.ts';
@@ -92,6 +93,7 @@ function httpFilters(view: ProxyView, direction: HttpDirection): HttpFilter[] {
     faultHttpFilter(),
     corsHttpFilter(),
     ...(istio ? [statsHttpFilter(direction)] : []),
+    ...(direction !== 'inbound' && usesDynamicDns(view) ? [dynamicDnsHttpFilter(view)] : []),
     routerHttpFilter(),
   ];
 }

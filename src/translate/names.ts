@@ -3,6 +3,7 @@
 export const BLACK_HOLE_CLUSTER = 'BlackHoleCluster';
 export const PASSTHROUGH_CLUSTER = 'PassthroughCluster';
 export const INBOUND_PASSTHROUGH_CLUSTER = 'InboundPassthroughCluster';
+export const ALLOW_ANY_DYNAMIC_DNS_CLUSTER = 'AllowAnyDynamicDNSCluster';
 export const SDS_CLUSTER = 'sds-grpc';
 export const VIRTUAL_OUTBOUND = 'virtualOutbound';
 export const VIRTUAL_INBOUND = 'virtualInbound';
@@ -10,9 +11,11 @@ export const VIRTUAL_INBOUND_BLACKHOLE = 'virtualInbound-blackhole';
 export const VIRTUAL_INBOUND_CATCHALL_HTTP = 'virtualInbound-catchall-http';
 export const VIRTUAL_OUTBOUND_BLACKHOLE = 'virtualOutbound-blackhole';
 export const VIRTUAL_OUTBOUND_CATCHALL_TCP = 'virtualOutbound-catchall-tcp';
+export const VIRTUAL_OUTBOUND_CATCHALL_HTTP = 'virtualOutbound-catchall-http';
 export const PASSTHROUGH_FILTER_CHAIN = 'PassthroughFilterChain';
 export const ALLOW_ANY = 'allow_any';
 export const BLOCK_ALL = 'block_all';
+export const ALLOW_ANY_DYNAMIC_DNS = 'allow_any_dynamic_dns';
 export const DEFAULT_ROUTE = 'default';
 /** SDS names of the workload's certificate and of the mesh's roots. */
 export const WORKLOAD_SECRET = 'default';

@@ -9,12 +9,14 @@ import { endpointsOf } from '../model/snapshot.ts';
 import type { ProxyView } from '../model/view.ts';
 import { listenerAccessLogs } from './access-log.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
+import { sniDynamicDnsFilter } from './dynamic-dns.ts';
 import { httpInspector, tlsInspector } from './inspectors.ts';
 import { l4ChainMatch, outboundL4Chains, type L4Chain } from './l4-routes.ts';
-import { BLACK_HOLE_CLUSTER, hostWithPort, HTTP_PROXY_ROUTES, listenerName, PASSTHROUGH_CLUSTER, PASSTHROUGH_FILTER_CHAIN, VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_BLACKHOLE, VIRTUAL_OUTBOUND_CATCHALL_TCP } from './names.ts';
+import { ALLOW_ANY_DYNAMIC_DNS, BLACK_HOLE_CLUSTER, hostWithPort, HTTP_PROXY_ROUTES, listenerName, PASSTHROUGH_CLUSTER, PASSTHROUGH_FILTER_CHAIN, VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_BLACKHOLE, VIRTUAL_OUTBOUND_CATCHALL_HTTP, VIRTUAL_OUTBOUND_CATCHALL_TCP } from './names.ts';
 import { duration, socketAddress } from './proto.ts';
 import { tcpFilters } from './tcp-proxy.ts';
 import { PLAINTEXT_HTTP_ALPNS } from './tls.ts';
+import { catchAllVirtualHost, routeConfiguration } from './virtual-host.ts';
 
 const WILDCARD = '0.0.0.0';
 const WILDCARD_V6 = '::';
@@ -130,7 +132,7 @@ function buildListener(view: ProxyView, entry: Entry): Listener {
       filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...PLAINTEXT_HTTP_ALPNS] },
       filters: [httpConnectionManager(view, { direction: 'outbound', listener: name, routes: { rds: entry.routes } })],
     }));
-  const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0);
+  const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0 || chain.targets.some((target) => sniDynamicDnsFilter(view, target.cluster)));
   const listener = create(ListenerSchema, {
     name, address: socketAddress(entry.bind, entry.port), trafficDirection: TrafficDirection.OUTBOUND, bindToPort: entry.opened || view.proxy.interceptionMode === 'NONE',
     continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(view.snapshot.mesh.protocolDetectionTimeoutMs),
@@ -148,19 +150,31 @@ function passthroughChain(view: ProxyView): FilterChain {
 }
 
 function outsideCluster(view: ProxyView): string {
-  return view.outboundPolicy === 'ALLOW_ANY' ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER;
+  // What is not HTTP carries no name to look up.
+  return view.outboundPolicy === 'REGISTRY_ONLY' ? BLACK_HOLE_CLUSTER : PASSTHROUGH_CLUSTER;
 }
 
 function virtualOutbound(view: ProxyView): Listener {
   const { mesh } = view.snapshot;
+  const dynamic = view.outboundPolicy === 'ALLOW_ANY_DYNAMIC_DNS';
   return create(ListenerSchema, {
     name: VIRTUAL_OUTBOUND, address: socketAddress(wildcardOf(view), mesh.proxyListenPort), trafficDirection: TrafficDirection.OUTBOUND,
     useOriginalDst: true, ...(view.proxy.interceptionMode === 'TPROXY' && { transparent: true }), accessLog: listenerAccessLogs(mesh),
+    ...(dynamic && { listenerFilters: [tlsInspector(), httpInspector()], continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(mesh.protocolDetectionTimeoutMs) }),
     filterChains: [
       // Somebody who calls the redirection port itself would loop for ever.
       create(FilterChainSchema, { name: VIRTUAL_OUTBOUND_BLACKHOLE, filterChainMatch: { destinationPort: mesh.proxyListenPort }, filters: tcpFilters(view, 'outbound', [{ cluster: BLACK_HOLE_CLUSTER, weight: 100 }]) }),
+      ...(dynamic ? [catchAllHttpChain(view)] : []),
       create(FilterChainSchema, { name: VIRTUAL_OUTBOUND_CATCHALL_TCP, filters: tcpFilters(view, 'outbound', [{ cluster: outsideCluster(view), weight: 100 }]) }),
     ],
+  });
+}
+
+/** Plaintext HTTP on ports that the mesh does not know goes to the host it names. */
+function catchAllHttpChain(view: ProxyView): FilterChain {
+  return create(FilterChainSchema, {
+    name: VIRTUAL_OUTBOUND_CATCHALL_HTTP, filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...PLAINTEXT_HTTP_ALPNS] },
+    filters: [httpConnectionManager(view, { direction: 'outbound', listener: VIRTUAL_OUTBOUND, routes: { inline: routeConfiguration(ALLOW_ANY_DYNAMIC_DNS, [catchAllVirtualHost(view)]) } })],
   });
 }
 

@@ -5,6 +5,7 @@ import { policyForPort, type Tunnel } from '../model/destination-rule.ts';
 import { destinationRuleFor, type ProxyView } from '../model/view.ts';
 import { accessLogs } from './access-log.ts';
 import { securityNetworkFilters } from './authz/view-filters.ts';
+import { sniDynamicDnsFilter } from './dynamic-dns.ts';
 import { metadataExchangeNetworkFilter } from './filters/metadata-exchange.ts';
 import { statsNetworkFilter } from './filters/stats.ts';
 import { parseClusterName } from './names.ts';
@@ -31,6 +32,7 @@ export function tcpFilters(view: ProxyView, direction: 'inbound' | 'outbound' | 
     ...(istio && direction === 'inbound' ? [metadataExchangeNetworkFilter()] : []),
     ...(direction === 'outbound' ? [] : securityNetworkFilters(view)),
     ...(istio ? [statsNetworkFilter(direction)] : []),
+    ...(direction === 'inbound' ? [] : targets.flatMap((target) => sniDynamicDnsFilter(view, target.cluster) ?? []).slice(0, 1)),
     create(FilterSchema, { name: 'envoy.filters.network.tcp_proxy', configType: { case: 'typedConfig', value: proxy } }),
   ];
 }

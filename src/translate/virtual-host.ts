@@ -3,7 +3,7 @@ import { RouteSchema, VirtualHostSchema, type Route, type VirtualHost } from '..
 import { RouteConfigurationSchema, type RouteConfiguration } from '../xds/gen/envoy/config/route/v3/route_pb.ts';
 import type { Service } from '../model/service.ts';
 import type { ProxyView } from '../model/view.ts';
-import { ALLOW_ANY, BLOCK_ALL, PASSTHROUGH_CLUSTER } from './names.ts';
+import { ALLOW_ANY, ALLOW_ANY_DYNAMIC_DNS, ALLOW_ANY_DYNAMIC_DNS_CLUSTER, BLOCK_ALL, PASSTHROUGH_CLUSTER } from './names.ts';
 import { duration } from './proto.ts';
 
 const MAX_DIRECT_RESPONSE_BYTES = 1024 * 1024;
@@ -23,15 +23,17 @@ export function virtualHost(name: string, domains: readonly string[], routes: re
   return create(VirtualHostSchema, { name, domains: [...domains], routes: [...routes], includeRequestAttemptCount: true });
 }
 
-/** What happens to hosts the mesh does not know: they pass, or 502 under REGISTRY_ONLY. */
+/** What happens to hosts the mesh does not know: they pass, are looked up by name, or get 502 under REGISTRY_ONLY. */
 export function catchAllVirtualHost(view: ProxyView): VirtualHost {
-  if (view.outboundPolicy === 'ALLOW_ANY')
-    return virtualHost(ALLOW_ANY, ['*'], [
+  if (view.outboundPolicy !== 'REGISTRY_ONLY') {
+    const [name, cluster] = view.outboundPolicy === 'ALLOW_ANY' ? [ALLOW_ANY, PASSTHROUGH_CLUSTER] : [ALLOW_ANY_DYNAMIC_DNS, ALLOW_ANY_DYNAMIC_DNS_CLUSTER];
+    return virtualHost(name, ['*'], [
       create(RouteSchema, {
-        name: ALLOW_ANY, match: { pathSpecifier: { case: 'prefix', value: '/' } },
-        action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: PASSTHROUGH_CLUSTER }, timeout: duration(0), maxGrpcTimeout: duration(0) } },
+        name, match: { pathSpecifier: { case: 'prefix', value: '/' } },
+        action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: duration(0), maxGrpcTimeout: duration(0) } },
       }),
     ]);
+  }
   return virtualHost(BLOCK_ALL, ['*'], [
     create(RouteSchema, { name: BLOCK_ALL, match: { pathSpecifier: { case: 'prefix', value: '/' } }, action: { case: 'directResponse', value: { status: 502 } } }),
   ]);

@@ -1,9 +1,10 @@
 /** A proxy under test: its process, its admin interface, its access log. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import type { DataPlaneArguments } from './data-plane.ts';
+import { OUTSIDE_NAMES } from './topology.ts';
 
 /** A line of the access log. */
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -20,8 +21,10 @@ export class ProxyProcess {
     mkdirSync(given.folder, { recursive: true });
     // A file, because Envoy opens /dev/stdout by name and cannot open the socket pair that node makes for `pipe`.
     const log = openSync(this.logPath, 'a');
-    // Envoy's secrets come over a socket with a fixed path: every proxy gets a /run of its own.
-    this.child = spawn('unshare', ['--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /run && exec "$0" "$@"', process.execPath, program, JSON.stringify(given)], { stdio: ['ignore', log, 'pipe'] });
+    const hosts = join(given.folder, 'hosts');
+    writeFileSync(hosts, `127.0.0.1 localhost\n${[...OUTSIDE_NAMES].map(([name, address]) => `${address} ${name}\n`).join('')}`);
+    // Envoy's secrets come over a socket with a fixed path: every proxy gets a /run of its own, and names that can be looked up without a server.
+    this.child = spawn('unshare', ['--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /run && mount --bind "$0" /etc/hosts && exec "$@"', hosts, process.execPath, program, JSON.stringify(given)], { stdio: ['ignore', log, 'pipe'] });
     closeSync(log);
     this.readLines(this.child.stderr!);
     this.child.on('exit', (code, signal) => void (this.exited = signal ?? `code ${code}`));

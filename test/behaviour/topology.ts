@@ -11,6 +11,9 @@ export const BACKEND_OF_ADDRESS: ReadonlyMap<string, string> = new Map([
   ['10.244.4.1', 'secure'], ['10.99.0.1', 'outside-1'], ['10.99.0.2', 'outside-2'], ['10.99.0.3', 'outside-3'],
 ]);
 
+/** Names outside of the mesh that the proxies can look up, for hosts that come by name. */
+export const OUTSIDE_NAMES: ReadonlyMap<string, string> = new Map([['one.dynamic.test', '10.99.0.1'], ['two.dynamic.test', '10.99.0.2'], ['three.dynamic.test', '10.99.0.3'], ['undeclared.test', '10.99.0.3']]);
+
 export const SIDECAR_IP = '10.244.0.10';
 export const GATEWAY_IP = '10.244.0.30';
 /** A client in another pod, for inbound and gateway calls. */

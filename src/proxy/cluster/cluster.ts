@@ -84,6 +84,8 @@ export interface Cluster {
   readonly idleTimeoutMs: number;
   /** Address to bind upstream connections to (127.0.0.6 for InboundPassthroughCluster). */
   readonly sourceAddress: string | undefined;
+  /** Set when hosts come by the name a request or a ClientHello asks for: the port of names that have none. `pick` takes their address as the original destination. */
+  readonly dynamicPort: number | undefined;
   /** From `istio.services` metadata. */
   readonly service: { readonly host: string; readonly name: string; readonly namespace: string } | undefined;
   readonly hosts: readonly Host[];

@@ -7,6 +7,7 @@ import { RoutingPriority } from '../../xds/gen/envoy/config/core/v3/base_pb.ts';
 import type { TransportSocket } from '../../xds/gen/envoy/config/core/v3/base_pb.ts';
 import { ProxyProtocolConfig_Version } from '../../xds/gen/envoy/config/core/v3/proxy_protocol_pb.ts';
 import { ProxyProtocolUpstreamTransportSchema } from '../../xds/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts';
+import { ClusterConfigSchema as DynamicForwardSchema } from '../../xds/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
 import { HttpProtocolOptionsSchema, type HttpProtocolOptions } from '../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
 import { unpackAny } from '../../xds/codec.ts';
 import { eachWithin, within } from '../config/config-error.ts';
@@ -15,11 +16,12 @@ import { compileUpstreamTls, type AutoSni } from '../config/tls-context.ts';
 import type { BalancerPolicy, SlowStart } from './balancer.ts';
 import type { BreakerLimits } from './breakers.ts';
 import type { Cluster, ProtocolSelection, UpstreamTransport } from './cluster.ts';
+import { compileDnsCache } from './dns-cache.ts';
 import { compileAssignment, metadataOf, type Assignment } from './endpoints.ts';
 import type { OutlierConfig } from './outlier-detection.ts';
 
 /** Everything a cluster's CDS resource says, compiled. */
-export interface ClusterSettings extends Pick<Cluster, 'name' | 'type' | 'connectTimeoutMs' | 'protocol' | 'maxRequestsPerConnection' | 'maxConcurrentStreams' | 'idleTimeoutMs' | 'sourceAddress' | 'service'> {
+export interface ClusterSettings extends Pick<Cluster, 'name' | 'type' | 'connectTimeoutMs' | 'protocol' | 'maxRequestsPerConnection' | 'maxConcurrentStreams' | 'idleTimeoutMs' | 'sourceAddress' | 'service' | 'dynamicPort'> {
   /** Name of the assignment EDS is asked for. */
   readonly edsName: string;
   /** Endpoints in the resource itself (STATIC and DNS clusters). */
@@ -46,7 +48,7 @@ const TYPES: Readonly<Record<Discovery, Cluster['type']>> = { [Discovery.STATIC]
  * @see envoy.config.cluster.v3.Cluster
  */
 export function compileCluster(cluster: ClusterMessage, nowMs: () => number): ClusterSettings {
-  if (cluster.clusterDiscoveryType.case === 'clusterType') throw new Error(`cluster_type ${cluster.clusterDiscoveryType.value.name} is not supported`);
+  const dynamic = isDynamic(cluster);
   if (cluster.healthChecks.length > 0) throw new Error('health_checks are not supported');
   if (cluster.lbSubsetConfig) throw new Error('lb_subset_config is not supported');
   if (cluster.loadBalancingPolicy) throw new Error('load_balancing_policy is not supported, use lb_policy');
@@ -59,7 +61,9 @@ export function compileCluster(cluster: ClusterMessage, nowMs: () => number): Cl
     if (!wrapped) return { tls: compileUpstreamTls(socket, auto) };
     return { tls: compileUpstreamTls(wrapped.transportSocket, auto), proxyProtocol: wrapped.config?.version === ProxyProtocolConfig_Version.V2 ? 'V2' : 'V1' };
   };
-  const type = TYPES[cluster.clusterDiscoveryType.value ?? Discovery.STATIC];
+  const discovery = cluster.clusterDiscoveryType;
+  const type = discovery.case === 'clusterType' ? 'ORIGINAL_DST' : TYPES[discovery.value ?? Discovery.STATIC];
+  const own = within('transport_socket', () => transport(cluster.transportSocket));
   const originalDst = cluster.lbConfig.case === 'originalDstLbConfig' ? cluster.lbConfig.value : undefined;
   return {
     name: cluster.name,
@@ -79,12 +83,25 @@ export function compileCluster(cluster: ClusterMessage, nowMs: () => number): Cl
     breakers: breakersOf(cluster.circuitBreakers),
     outlier: cluster.outlierDetection && outlierOf(cluster.outlierDetection),
     transportMatches: eachWithin('transport_socket_matches', cluster.transportSocketMatches, (match) => ({ match: match.match ?? {}, transport: transport(match.transportSocket) })),
-    transport: within('transport_socket', () => transport(cluster.transportSocket)),
+    transport: own,
+    dynamicPort: dynamic ? (own.tls ? 443 : 80) : undefined,
     dns: { refreshMs: durationMs(cluster.dnsRefreshRate) ?? 5000, ...FAMILIES[cluster.dnsLookupFamily] },
     originalDstHeader: originalDst?.useHttpHeader ? (originalDst.httpHeaderName || 'x-envoy-original-dst-host').toLowerCase() : undefined,
     originalDstPort: originalDst?.upstreamPortOverride,
     cleanupIntervalMs: durationMs(cluster.cleanupInterval) ?? 5000,
   };
+}
+
+/** True for dynamic forward proxies, whose hosts filters find; throws for other cluster types. Which cache they share is the filters' business. */
+function isDynamic(cluster: ClusterMessage): boolean {
+  if (cluster.clusterDiscoveryType.case !== 'clusterType') return false;
+  const { name, typedConfig } = cluster.clusterDiscoveryType.value;
+  const config = unpackAny(typedConfig, DynamicForwardSchema);
+  if (!config) throw new Error(`cluster_type ${name} is not supported`);
+  const how = config.clusterImplementationSpecifier;
+  if (how.case !== 'dnsCacheConfig') throw new Error('cluster_type: only dns_cache_config is supported');
+  within('dns_cache_config', () => compileDnsCache(how.value));
+  return true;
 }
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';

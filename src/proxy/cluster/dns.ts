@@ -1,13 +1,7 @@
 /** Host names to addresses, again and again. */
-import { lookup } from 'node:dns/promises';
 import type { Clock, Timer } from '../../base/clock.ts';
 import type { ClusterSettings } from './compile.ts';
-
-/** Resolves one name to IP addresses; rejects when it cannot. */
-export type ResolveName = (name: string, family: 0 | 4 | 6) => Promise<readonly string[]>;
-
-/** The system's resolver (getaddrinfo: `/etc/hosts`, search domains). */
-export const systemResolve: ResolveName = async (name, family) => (await lookup(name, { all: true, family })).map(({ address }) => address);
+import type { ResolveName } from './resolve-name.ts';
 
 /** Keeps the addresses of a set of names fresh. The last known addresses stay while resolution fails. */
 export class DnsRefresher {

@@ -5,12 +5,13 @@ import type { ClusterStats } from '../stats.ts';
 import { CircuitBreakers, type BreakerResource } from './breakers.ts';
 import type { AttemptOutcome, Cluster, Host, Permit, PickContext, UpstreamTransport } from './cluster.ts';
 import type { ClusterSettings } from './compile.ts';
-import { DnsRefresher, type ResolveName } from './dns.ts';
+import { DnsRefresher } from './dns.ts';
 import { isIpAddress, joinAddress, type Assignment, type EndpointSpec } from './endpoints.ts';
 import { ClusterHost } from './host.ts';
 import { OriginalDstHosts } from './original-dst.ts';
 import { OutlierDetector } from './outlier-detection.ts';
 import { PrioritySet } from './priority-set.ts';
+import type { ResolveName } from './resolve-name.ts';
 
 /** What a cluster needs of the world. */
 export interface ClusterContext {
@@ -69,6 +70,9 @@ export class RuntimeCluster implements Cluster {
   }
   get sourceAddress(): string | undefined {
     return this.settings.sourceAddress;
+  }
+  get dynamicPort(): number | undefined {
+    return this.settings.dynamicPort;
   }
   get service(): Cluster['service'] {
     return this.settings.service;

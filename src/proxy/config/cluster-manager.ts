@@ -8,7 +8,7 @@ import type { ClusterLoadAssignment } from '../../xds/gen/envoy/config/endpoint/
 import { messageOf } from '../../base/errors.ts';
 import { compileCluster } from '../cluster/compile.ts';
 import type { ClusterSet } from '../cluster/cluster.ts';
-import type { ResolveName } from '../cluster/dns.ts';
+import type { ResolveName } from '../cluster/resolve-name.ts';
 import { compileAssignment, type Assignment } from '../cluster/endpoints.ts';
 import { RuntimeCluster } from '../cluster/runtime-cluster.ts';
 import type { ProxyStats } from '../stats.ts';

@@ -7,7 +7,7 @@ import { IstioMetrics } from '../../telemetry/istio-metrics.ts';
 import type { MetricRegistry } from '../../telemetry/metrics/registry.ts';
 import { httpSender, ZipkinExporter } from '../../telemetry/tracing/zipkin.ts';
 import { TYPE_URL, type AdsClient, type EncodedResource, type ResourceUpdate } from '../../xds/ads.ts';
-import { systemResolve, type ResolveName } from '../cluster/dns.ts';
+import { systemResolve, type ResolveName } from '../cluster/resolve-name.ts';
 import type { HttpFilterFactory } from '../filters/http-filter.ts';
 import type { ProxyStats } from '../stats.ts';
 import { ClusterManager } from './cluster-manager.ts';

@@ -1,4 +1,5 @@
 import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
+import type { DynamicHosts } from '../cluster/dynamic-hosts.ts';
 import type { ProxyNode } from '../config/runtime.ts';
 import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
@@ -50,6 +51,12 @@ export interface FilterContext {
   readonly bodies: BodyAccess;
   /** Looks the route up again, after a filter changed what routes are chosen by. */
   refreshRoute(): void;
+  /** Hosts that requests name. */
+  readonly dynamicHosts: DynamicHosts;
+  /** Set when the request's cluster takes its hosts by name: the port of names that have none. */
+  readonly dynamicPort: number | undefined;
+  /** `ip:port` for such a cluster; without it there is no host. */
+  dynamicDestination: string | undefined;
   /** ALPNs to offer upstream instead of the cluster's, by the protocol spoken there; set by istio.alpn. */
   upstreamAlpn: ReadonlyMap<'http1' | 'http2', readonly string[]> | undefined;
   /** The other side's workload; set by peer metadata. */

@@ -1,4 +1,5 @@
 import type { ResponseFlag } from '../../telemetry/traffic-record.ts';
+import type { DynamicHosts } from '../cluster/dynamic-hosts.ts';
 import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import type { DynamicMetadata } from './dynamic-metadata.ts';
 import type { SideCall } from './side-call.ts';
@@ -17,6 +18,10 @@ export interface NetworkContext {
   readonly info: HttpConnectionInfo;
   readonly metadata: DynamicMetadata;
   readonly sideCall: SideCall;
+  /** Hosts that clients name. */
+  readonly dynamicHosts: DynamicHosts;
+  /** `ip:port` for a cluster whose hosts come by name. */
+  useDestination(address: string): void;
   /** Adds one to a counter, `tcp.rbac.denied`. */
   count(name: string): void;
 }

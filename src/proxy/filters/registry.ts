@@ -1,5 +1,6 @@
 import { bufferFilter } from './envoy.filters.http.buffer/filter.ts';
 import { corsFilter } from './envoy.filters.http.cors/filter.ts';
+import { dynamicForwardProxyFilter } from './envoy.filters.http.dynamic_forward_proxy/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
 import { extAuthzFilter } from './envoy.filters.http.ext_authz/filter.ts';
 import { headerMutationFilter } from './envoy.filters.http.header_mutation/filter.ts';
@@ -29,6 +30,7 @@ const FACTORIES: readonly HttpFilterFactory[] = [
   headerMutationFilter,
   bufferFilter,
   luaFilter,
+  dynamicForwardProxyFilter,
   // The stream itself forwards: the router is the end of every chain.
   elsewhere('envoy.filters.http.router', 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router'),
   // Istio's metrics are made from the record at the end of the request; the config compiler reads this filter's config.

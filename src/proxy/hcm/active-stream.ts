@@ -68,6 +68,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   upstreamAlpn: FilterContext['upstreamAlpn'];
   peer: PeerMetadata | undefined;
   peerExchanged = false;
+  dynamicDestination: string | undefined;
   private dynamicMetadata: DynamicMetadata | undefined;
   private filters: readonly HttpFilter[] = [];
   private cancelWait: (() => void) | undefined;
@@ -121,6 +122,14 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
 
   get downstreamProtocol(): RequestHead['protocol'] {
     return this.request.protocol;
+  }
+
+  get dynamicHosts(): ProxyEnvironment['dynamicHosts'] {
+    return this.environment.proxy.dynamicHosts;
+  }
+
+  get dynamicPort(): number | undefined {
+    return this.cluster?.dynamicPort;
   }
 
   get sideCall(): SideCall {
@@ -279,7 +288,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
         grpc: this.grpc,
         sourceIp: this.source.ip,
         proxied: () => proxiedAddresses(this.info),
-        originalDestination: this.info.originalDestination,
+        originalDestination: cluster.dynamicPort === undefined ? this.info.originalDestination : this.dynamicDestination,
         upstreamAlpn: this.upstreamAlpn,
         inject: span === undefined ? undefined : (head) => span.inject(head),
         known: route.request.length > 0 || choice.request !== undefined ? recordOf(this) : {},

@@ -48,6 +48,8 @@ export class TcpSession {
   private peer: PeerMetadata | undefined;
   private greeted = false;
   private opened = false;
+  /** Where a cluster whose hosts come by name is to go. */
+  private destination: string | undefined;
   private idle: NodeJS.Timeout | undefined;
   private reporter: NodeJS.Timeout | undefined;
   private readonly stats: TcpStats;
@@ -74,7 +76,7 @@ export class TcpSession {
 
   private get filterContext(): NetworkContext {
     const { managers } = this.environment.stats;
-    return { info: this.info, metadata: this.metadata, sideCall: sideCalls(this.environment), count: (name) => void (managers[name] = (managers[name] ?? 0) + 1) };
+    return { info: this.info, metadata: this.metadata, sideCall: sideCalls(this.environment), dynamicHosts: this.environment.dynamicHosts, useDestination: (address) => void (this.destination = address), count: (name) => void (managers[name] = (managers[name] ?? 0) + 1) };
   }
 
   /** The filters in front, one after the other. */
@@ -118,7 +120,7 @@ export class TcpSession {
 
   private connect(cluster: Cluster): void {
     const hashKey = this.config.hashSourceIp ? this.downstream.remoteAddress : undefined;
-    const host = cluster.pick({ hashKey, previous: [], originalDestination: this.info.originalDestination, random: this.environment.random });
+    const host = cluster.pick({ hashKey, previous: [], originalDestination: cluster.dynamicPort === undefined ? this.info.originalDestination : this.destination, random: this.environment.random });
     if (host === undefined) {
       cluster.stats.counters.upstream_cx_none_healthy++;
       this.refuse('UH');
