@@ -28,10 +28,12 @@ export class Backends {
   private readonly used = new Map<BackendScript, number>();
   private readonly factsOf = new WeakMap<object, Facts>();
   private readonly http1 = createHttp1({ insecureHTTPParser: true, keepAliveTimeout: 60_000 }, (request, response) => void this.serve(request, response));
-  private readonly http2 = createHttp2((request, response) => void this.serve(request, response));
+  private readonly http2 = createHttp2({ settings: { enableConnectProtocol: true } }, (request, response) => void this.serve(request, response));
 
   constructor(private readonly identities: TestIdentities) {
     this.http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.upgrade(request, socket, head));
+    this.http1.on('connect', (request: IncomingMessage, socket: Duplex, head: Buffer) => this.tunnel(request, socket, head));
+    this.http2.on('connect', (request: Http2ServerRequest, response: Http2ServerResponse) => this.tunnelOfStream(request, response));
     this.http1.on('clientError', (_error, socket) => socket.destroy());
     this.http2.on('sessionError', () => {});
   }
@@ -81,7 +83,7 @@ export class Backends {
     if (first[0] === 0x16) return this.decrypt(peeked, facts, port);
     const text = first.toString('latin1', 0, 24);
     if (text.startsWith('PRI * HTTP/2')) return void this.http2.emit('connection', peeked);
-    if (/^[A-Z]+ (\/|\*|http)/.test(text)) return void this.http1.emit('connection', peeked);
+    if (/^(?:[A-Z]+ (?:\/|\*|http)|CONNECT )/.test(text)) return void this.http1.emit('connection', peeked);
     this.echo(peeked, facts);
   }
 
@@ -118,7 +120,35 @@ export class Backends {
     const script = this.nextScript(facts.backend);
     if (script.status !== undefined) return void socket.end(`HTTP/1.1 ${script.status} No\r\ncontent-length: 0\r\n\r\n`);
     socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n');
-    const answer = (chunk: Buffer): void => void socket.write(`${facts.backend}: ${chunk.toString('latin1')}`);
+    this.echoUpgraded(socket, head, facts, script);
+  }
+
+  private tunnel(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const facts = this.factsOf.get(socket);
+    if (!facts) return void socket.destroy();
+    this.record(facts, headOf(request));
+    const script = this.nextScript(facts.backend);
+    if (script.status !== undefined) return void socket.end(`HTTP/1.1 ${script.status} No\r\ncontent-length: 0\r\n\r\n`);
+    socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    this.echoUpgraded(socket, head, facts, script);
+  }
+
+  /** CONNECT and extended CONNECT over HTTP/2. */
+  private tunnelOfStream(request: Http2ServerRequest, response: Http2ServerResponse): void {
+    const facts = this.factsOf.get(this.socketOfSession(request.stream.session as { socket?: Duplex } | undefined));
+    if (!facts) return void response.end();
+    this.record(facts, headOf(request));
+    const script = this.nextScript(facts.backend);
+    request.stream.respond({ ':status': script.status ?? 200 }, { endStream: script.status !== undefined });
+    if (script.status === undefined) this.echoUpgraded(request.stream, Buffer.alloc(0), { ...facts, socket: request.stream }, script);
+  }
+
+  private echoUpgraded(socket: Duplex, head: Buffer, facts: Facts, script: BackendScript): void {
+    const answer = (chunk: Buffer): void => {
+      socket.write(`${facts.backend}: ${chunk.toString('latin1')}`);
+      if (script.end === 'close') socket.end();
+      else if (script.end === 'reset') setTimeout(() => rawSocket(facts.socket)?.resetAndDestroy(), 30);
+    };
     if (head.length > 0) answer(head);
     socket.on('data', answer);
     socket.on('end', () => socket.end());
@@ -138,6 +168,11 @@ export class Backends {
     const record = this.record(facts, headOf(request));
     const script = this.nextScript(facts.backend);
     request.on('data', (chunk: Buffer) => (record.body += chunk.toString('latin1')));
+    if (script.echo) {
+      response.writeHead(script.status ?? 200, { 'x-backend': facts.backend });
+      if ('flushHeaders' in response) response.flushHeaders();
+      return void request.pipe(response as ServerResponse);
+    }
     request.on('error', () => {});
     await new Promise<void>((resolve) => {
       request.once('end', resolve);

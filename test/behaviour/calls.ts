@@ -69,7 +69,7 @@ class Caller {
     try {
       const { protocol = 'http1' } = this.spec;
       if (!this.agent) connection = await this.connect(facts);
-      const answer = protocol === 'http2' || protocol === 'grpc' ? this.http2(connection!, facts) : protocol === 'tcp' || protocol === 'raw' ? this.bytes(connection!, facts) : this.http1(connection, facts);
+      const answer = protocol === 'http2' || protocol === 'grpc' ? this.http2(connection!, facts) : protocol === 'websocket2' || protocol === 'connect2' ? this.http2Tunnel(connection!, facts) : protocol === 'tcp' || protocol === 'raw' ? this.bytes(connection!, facts) : this.http1(connection, facts);
       Object.assign(facts, await Promise.race([answer, timeout]));
     } catch (error) {
       Object.assign(facts, { closed: true, error: error instanceof Error ? error.message : String(error) });
@@ -86,7 +86,7 @@ class Caller {
     facts.localPort = socket.localPort ?? 0;
     const { tls } = this.spec;
     if (!tls) return socket;
-    const alpn = tls.alpn ?? (this.spec.protocol === 'http2' || this.spec.protocol === 'grpc' ? ['h2'] : []);
+    const alpn = tls.alpn ?? (/2$|^grpc$/.test(this.spec.protocol ?? '') ? ['h2'] : []);
     const own = tls.mesh ? this.identities.of('other/peer') : undefined;
     const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), rejectUnauthorized: false });
     await settled(secure, 'secureConnect');
@@ -125,6 +125,30 @@ class Caller {
     });
     stream.end(grpc ? message : spec.body);
     return http2Answer(session, stream, facts).finally(() => session.destroy());
+  }
+
+  /** A stream of raw bytes inside HTTP/2: CONNECT, or a WebSocket by RFC 8441. */
+  private async http2Tunnel(connection: Duplex, facts: Partial_): Promise<Partial_> {
+    const { spec, destination } = this;
+    const session = connectHttp2(`http://${destination.host || 'none'}`, { createConnection: () => connection });
+    try {
+      const offered = await new Promise<boolean>((resolve) => {
+        session.on('remoteSettings', ({ enableConnectProtocol }) => resolve(enableConnectProtocol === true));
+        session.on('error', () => resolve(false));
+        session.on('close', () => resolve(false));
+      });
+      const websocket = spec.protocol === 'websocket2';
+      if (websocket && !offered) return { ...facts, closed: true, error: 'extended CONNECT is not offered' };
+      const stream = session.request({
+        ':method': 'CONNECT', ':authority': destination.host, ...(websocket ? { ':protocol': 'websocket', ':scheme': spec.tls ? 'https' : 'http', ':path': spec.path ?? '/', 'sec-websocket-version': '13' } : {}), ...this.headers(),
+      }, { endStream: false });
+      const answer = http2Answer(session, stream, facts);
+      stream.on('response', (headers) => Number(headers[':status']) === 200 && stream.write(spec.send ?? 'hello'));
+      stream.on('data', () => spec.untilEnd || setTimeout(() => stream.close(), 20));
+      return await answer;
+    } finally {
+      session.destroy();
+    }
   }
 
   /** Sends bytes, reads until the end or a silence. */
@@ -180,7 +204,7 @@ function httpAnswer(request: ClientRequest, spec: Call, facts: Partial_): Promis
     request.on('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => {
       let body = head.toString('latin1');
       const finish = (): void => (socket.destroy(), resolve({ ...facts, status: response.statusCode ?? 0, headers: mapOf(response.rawHeaders), body }));
-      socket.on('data', (chunk: Buffer) => ((body += chunk.toString('latin1')), finish()));
+      socket.on('data', (chunk: Buffer) => ((body += chunk.toString('latin1')), spec.untilEnd || finish()));
       socket.on('end', finish);
       socket.on('error', finish);
       socket.write(spec.send ?? 'hello');

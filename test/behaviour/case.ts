@@ -25,12 +25,14 @@ export interface BackendScript {
   /** Of gRPC answers the message in hex. */
   readonly body?: string;
   readonly delayMs?: number;
-  /** Ends the connection instead of answering: `close` after the request, `reset` with RST, `midway` after half of the body, `stream` resets only the HTTP/2 stream. */
+  /** Ends the connection instead of answering: `close` after the request (of an upgraded connection: after the first message), `reset` with RST, `midway` after half of the body, `stream` resets only the HTTP/2 stream. */
   readonly end?: 'close' | 'reset' | 'midway' | 'stream';
   readonly grpcStatus?: number;
   readonly trailers?: Readonly<Record<string, string>>;
   /** Bytes written as they are instead of an answer. */
   readonly raw?: string;
+  /** Answers the head at once and sends the body back as it comes. */
+  readonly echo?: boolean;
   /** How many requests this step of a list is for. Default: all that follow. */
   readonly times?: number;
 }
@@ -51,7 +53,8 @@ export interface Call {
   readonly gateway?: number;
   /** Source address. */
   readonly from?: string;
-  readonly protocol?: 'http1' | 'http2' | 'grpc' | 'tcp' | 'raw' | 'websocket';
+  /** `websocket2` is a WebSocket by extended CONNECT, `connect2` a plain CONNECT to `host`, both over HTTP/2. */
+  readonly protocol?: 'http1' | 'http2' | 'grpc' | 'tcp' | 'raw' | 'websocket' | 'websocket2' | 'connect2';
   readonly method?: string;
   readonly path?: string;
   /** Host header; default the service's name as written in `to`. '' = none. */
@@ -62,6 +65,8 @@ export interface Call {
   readonly send?: string;
   /** Close our side after sending (tcp). */
   readonly halfClose?: boolean;
+  /** Read until the server ends instead of until its first bytes (websocket, websocket2, connect2). */
+  readonly untilEnd?: boolean;
   readonly tls?: TlsOptions;
   readonly repeat?: number;
   /** Repeats at once instead of one after another. */

@@ -5,10 +5,10 @@ import { parse, parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import type { BehaviourCase, Call, CaseFile } from './case.ts';
 
-const CALL_KEYS = new Set(['to', 'inbound', 'gateway', 'from', 'protocol', 'method', 'path', 'host', 'headers', 'body', 'send', 'halfClose', 'tls', 'repeat', 'parallel', 'keepAlive', 'afterMs', 'expect']);
+const CALL_KEYS = new Set(['to', 'inbound', 'gateway', 'from', 'protocol', 'method', 'path', 'host', 'headers', 'body', 'send', 'halfClose', 'untilEnd', 'tls', 'repeat', 'parallel', 'keepAlive', 'afterMs', 'expect']);
 const EXPECT_KEYS = new Set(['status', 'body', 'headers', 'trailers', 'grpcStatus', 'backend', 'counts', 'statuses', 'received', 'cluster', 'routeName', 'flags', 'details', 'log', 'durationMs', 'closed', 'sticky', 'certificate', 'alpn']);
 const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats']);
-const SCRIPT_KEYS = new Set(['status', 'headers', 'body', 'delayMs', 'end', 'grpcStatus', 'trailers', 'raw', 'times']);
+const SCRIPT_KEYS = new Set(['status', 'headers', 'body', 'delayMs', 'end', 'grpcStatus', 'trailers', 'raw', 'echo', 'times']);
 
 interface RawCase {
   readonly name: string;

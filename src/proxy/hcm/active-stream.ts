@@ -24,7 +24,7 @@ import { BodyHold } from './body-hold.ts';
 import { ResponseFilters } from './response-filters.ts';
 import { StreamBodies } from './stream-bodies.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
-import { refuseRequest } from './request-check.ts';
+import { allowsUpgrade, refuseRequest } from './request-check.ts';
 import { receiveRequestHeaders } from './request-headers.ts';
 import type { RequestSource } from './request-headers.ts';
 import { finishResponseHeaders } from './response-headers.ts';
@@ -176,7 +176,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     if (lookup.kind === 'found') this.route = lookup.route;
     const action = this.route?.action;
     if (action?.kind === 'forward') this.choose(action);
-    if (stream.upgrade !== undefined && !(action?.kind === 'forward' && action.upgrades.has(stream.upgrade)) && !hcm.upgrades.has(stream.upgrade)) {
+    if ((stream.upgrade !== undefined || request.method === 'CONNECT') && !allowsUpgrade(stream.upgrade, action, hcm)) {
       this.stats.counters.downstream_rq_ws_on_non_ws_route++;
       this.onLocalReply({ status: 403, body: '', details: 'upgrade_failed' });
       return;

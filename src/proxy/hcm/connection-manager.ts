@@ -81,6 +81,7 @@ export class ConnectionManager {
         maxHeaders: hcm.maxHeadersCount,
         maxHeaderBytes: hcm.maxRequestHeadersBytes,
         maxRequests: hcm.maxRequestsPerConnection,
+        allowConnect: hcm.allowConnect,
       },
       this.handler(info),
       close,

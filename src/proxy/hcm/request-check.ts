@@ -1,7 +1,15 @@
 import type { HcmRuntime } from '../config/runtime.ts';
 import type { LocalReply } from '../filters/http-filter.ts';
 import type { RequestHead } from '../http/message.ts';
+import type { RouteAction } from '../route/route-table.ts';
 import { normalizeRequestPath } from './path.ts';
+
+/** True: the route, or else the connection manager, takes upgrades of this kind; without an upgrade the request is a CONNECT, which nobody answers with 403 when no route is for it. */
+export function allowsUpgrade(upgrade: string | undefined, action: RouteAction | undefined, hcm: HcmRuntime): boolean {
+  if (upgrade === undefined && action === undefined) return true;
+  const kind = upgrade ?? 'connect';
+  return (action?.kind === 'forward' ? action.upgrades.get(kind) : undefined) ?? hcm.upgrades.has(kind);
+}
 
 /** Checks a request before anything else looks at it and normalizes path and port. Returns the refusal, if any. @see Envoy ConnectionManagerImpl::ActiveStream::decodeHeaders */
 export function refuseRequest(request: RequestHead, hcm: HcmRuntime): LocalReply | undefined {

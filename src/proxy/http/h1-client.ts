@@ -218,8 +218,8 @@ export class H1ClientConnection implements ConnectionSink {
       this.exchange = undefined;
       exchange.receiver.onEnd(undefined);
       this.connection.destroy();
-    } else if (this.state === 'raw') exchange.receiver.onEnd(undefined);
-    // An end inside a body contradicts what the head promised; before the head it is only a lost connection. As Envoy says it.
+    }
+    // An end inside a body contradicts what the head promised; before the head and after an upgrade it is only a lost connection. As Envoy says it.
     else if (this.state === 'length' || this.state === 'chunked') this.fail('unexpected end of the body');
     else this.connection.destroy();
   }
@@ -267,7 +267,7 @@ class H1ClientExchange implements ClientStream {
     void trailers;
     this.sent = true;
     if (this.chunked) this.owner.connection.writeText('0\r\n\r\n');
-    else if (this.upgrade !== undefined) this.owner.connection.end();
+    else if (this.upgrade !== undefined || this.method === 'CONNECT') this.owner.connection.end();
   }
 
   cancel(): void {

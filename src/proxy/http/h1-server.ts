@@ -264,7 +264,9 @@ export class H1ServerConnection implements ConnectionSink {
     this.exchange = undefined;
     this.state = 'closed';
     this.connection.flush();
-    this.connection.destroy();
+    // What an upgraded connection has carried so far must arrive.
+    if (exchange.raw) this.connection.close();
+    else this.connection.destroy();
   }
 
   private refuse(error: CodecError, bytes: number, known = { method: '', path: '' }): void {
@@ -322,7 +324,7 @@ class H1Exchange implements ServerStream {
   wireBytesSent = 0;
   private chunked = false;
   private bodyless = false;
-  private raw = false;
+  raw = false;
   private done = false;
   private close: boolean;
 

@@ -63,15 +63,16 @@ export class H2ClientConnection extends Http2Session {
     this.end();
   }
 
-  /** Sends a request head; `end`: there is no body. */
-  start(head: RequestHead, end: boolean, receiver: ResponseReceiver): ClientStream {
+  /** Sends a request head; `end`: there is no body. An `upgrade` becomes an extended CONNECT. @see RFC 8441 section 4 */
+  start(head: RequestHead, end: boolean, receiver: ResponseReceiver, upgrade?: string): ClientStream {
     this.requests++;
-    const exchange = new H2ClientExchange(this, this.nextStream, this.newStreamWindow, head.method, receiver);
+    const exchange = new H2ClientExchange(this, this.nextStream, this.newStreamWindow, head.method, upgrade, receiver);
     this.nextStream += 2;
     this.addStream(exchange);
-    const pseudo = head.method === 'CONNECT'
-      ? [':method', 'CONNECT', ':authority', head.authority]
-      : [':method', head.method, ':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
+    const pseudo = upgrade !== undefined
+      ? [':method', 'CONNECT', ':protocol', upgrade, ':scheme', head.scheme, ':authority', head.authority, ':path', head.path]
+      : head.method === 'CONNECT' ? [':method', 'CONNECT', ':authority', head.authority]
+        : [':method', head.method, ':scheme', head.scheme, ':authority', head.authority, ':path', head.path];
     this.sendHeaders(exchange, outgoingFields(pseudo, head.headers), end);
     return exchange;
   }
@@ -156,6 +157,7 @@ class H2ClientExchange extends Http2Stream implements ClientStream {
     id: number,
     sendWindow: number,
     private readonly method: string,
+    private readonly upgrade: string | undefined,
     private readonly receiver: ResponseReceiver,
   ) {
     super(id, sendWindow);
@@ -182,7 +184,11 @@ class H2ClientExchange extends Http2Stream implements ClientStream {
       if (end && head.contentLength > 0) return false;
       this.expectedBytes = head.contentLength;
     }
-    this.receiver.onHead({ status: head.status, headers: head.headers }, end);
+    if (this.upgrade !== undefined && head.status === 200) {
+      // To whoever asked by HTTP/1 this is 101.
+      head.headers.set('upgrade', this.upgrade);
+      this.receiver.onHead({ status: 101, headers: head.headers }, end);
+    } else this.receiver.onHead({ status: head.status, headers: head.headers }, end);
     if (end) this.giveUpRequest();
     return true;
   }

@@ -17,6 +17,8 @@ const NO_FIELDS: TrailingFields = { fields: [], neverIndexed: undefined };
 export interface ParsedRequest {
   readonly head: RequestHead;
   readonly contentLength: number;
+  /** Protocol of an extended CONNECT, lower case; its head is that of an HTTP/1 upgrade. */
+  readonly upgrade: string | undefined;
 }
 
 export interface ParsedResponse {
@@ -30,14 +32,15 @@ interface Regular {
   readonly contentLength: number;
 }
 
-/** The request in a header block; undefined when it is malformed. @see RFC 9113 section 8.3.1 */
-export function parseRequest(block: FieldBlock, secure: boolean): ParsedRequest | undefined {
+/** The request in a header block; undefined when it is malformed. `extended`: `:protocol` may be there. @see RFC 9113 section 8.3.1, RFC 8441 section 4 */
+export function parseRequest(block: FieldBlock, secure: boolean, extended = false): ParsedRequest | undefined {
   const { fields } = block;
   if (block.malformed) return undefined;
   let method: string | undefined;
   let path: string | undefined;
   let scheme: string | undefined;
   let authority: string | undefined;
+  let protocol: string | undefined;
   let at = 0;
   for (; at < fields.length && fields[at]!.charCodeAt(0) === COLON; at += 2) {
     const value = fields[at + 1]!;
@@ -46,11 +49,13 @@ export function parseRequest(block: FieldBlock, secure: boolean): ParsedRequest 
       case ':path': if (path !== undefined) return undefined; path = value; break;
       case ':scheme': if (scheme !== undefined) return undefined; scheme = value; break;
       case ':authority': if (authority !== undefined) return undefined; authority = value; break;
+      case ':protocol': if (protocol !== undefined || !extended || !isToken(value)) return undefined; protocol = value.toLowerCase(); break;
       default: return undefined;
     }
   }
   if (method === undefined || !isToken(method)) return undefined;
-  if (method === 'CONNECT') {
+  if (protocol !== undefined && method !== 'CONNECT') return undefined;
+  if (method === 'CONNECT' && protocol === undefined) {
     if (path !== undefined || scheme !== undefined || authority === undefined || authority === '') return undefined;
   } else if (scheme === undefined || scheme === '' || path === undefined || !isTarget(path)) return undefined;
   const regular = regularFields(block, at, true);
@@ -61,7 +66,9 @@ export function parseRequest(block: FieldBlock, secure: boolean): ParsedRequest 
   const target = authority ?? hosts[0] ?? '';
   if (!isAuthority(target)) return undefined;
   if (hosts.length > 0) headers.remove('host');
-  return { head: { method, path: path ?? '', authority: target, scheme: secure || scheme === 'https' ? 'https' : 'http', protocol: 'HTTP/2', headers }, contentLength };
+  // The rest of the proxy, its logs and HTTP/1 servers see an upgrade, as in Envoy (transformUpgradeRequestFromH2toH1).
+  if (protocol !== undefined) headers.set('upgrade', protocol);
+  return { head: { method: protocol === undefined ? method : 'GET', path: path ?? '', authority: target, scheme: secure || scheme === 'https' ? 'https' : 'http', protocol: 'HTTP/2', headers }, contentLength, upgrade: protocol };
 }
 
 /** The response in a header block, informational ones too; undefined when it is malformed. @see RFC 9113 section 8.3.2 */

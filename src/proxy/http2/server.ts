@@ -5,6 +5,7 @@ import { FieldHeaders } from '../http/field-headers.ts';
 import type { Connection } from '../io/connection.ts';
 import { ERROR, MAX_STREAMS, MAX_STREAM_ID, PREFACE, SETTING } from './constants.ts';
 import { outgoingFields, outgoingTrailers, parseRequest, parseTrailers, wireSize } from './fields.ts';
+import type { ParsedRequest } from './fields.ts';
 import type { FieldBlock } from './hpack-decoder.ts';
 import { Http2Session } from './session.ts';
 import { Http2Stream } from './stream.ts';
@@ -23,6 +24,8 @@ export interface H2ServerOptions {
   readonly maxHeaderBytes: number;
   /** Requests after which the connection drains; 0 = unlimited. */
   readonly maxRequests: number;
+  /** Offers extended CONNECT. Default false. @see RFC 8441 */
+  readonly allowConnect?: boolean;
   /** For flood limits; Date.now unless given. */
   readonly nowMs?: () => number;
 }
@@ -52,7 +55,7 @@ export class H2ServerConnection extends Http2Session {
     private readonly onGone: () => void,
   ) {
     super(connection, { maxBytes: options.maxHeaderBytes, maxFields: options.maxHeaders + PSEUDO_FIELDS }, { nowMs: options.nowMs ?? Date.now, countsResets: true });
-    this.sayHello([[SETTING.maxConcurrentStreams, MAX_STREAMS], [SETTING.maxHeaderListSize, options.maxHeaderBytes]]);
+    this.sayHello([[SETTING.maxConcurrentStreams, MAX_STREAMS], [SETTING.maxHeaderListSize, options.maxHeaderBytes], ...(options.allowConnect === true ? [[SETTING.enableConnectProtocol, 1] as const] : [])]);
     this.armIdle();
   }
 
@@ -101,24 +104,24 @@ export class H2ServerConnection extends Http2Session {
       if (!this.guard.onReset()) this.fail(ERROR.enhanceYourCalm, 'too many: streams');
       return;
     }
-    const request = block.tooLarge ? undefined : parseRequest(block, this.options.secure);
+    const request = block.tooLarge ? undefined : parseRequest(block, this.options.secure, this.options.allowConnect);
     const mismatched = request !== undefined && end && request.contentLength > 0;
     if (!block.tooLarge && (request === undefined || mismatched)) {
       this.resetStream(streamId, ERROR.protocol);
       if (!this.guard.onReset()) this.fail(ERROR.enhanceYourCalm, 'too many: malformed requests');
       return;
     }
-    this.open(streamId, request?.head, request?.contentLength ?? -1, block, end);
+    this.open(streamId, request, block, end);
   }
 
-  /** `head` undefined: the request is too large. */
-  private open(streamId: number, head: RequestHead | undefined, contentLength: number, block: FieldBlock, end: boolean): void {
-    const exchange = new H2Exchange(this, streamId, this.newStreamWindow, head ?? emptyHead(this.options.secure), wireSize(block.fields));
+  /** `request` undefined: it is too large. */
+  private open(streamId: number, request: ParsedRequest | undefined, block: FieldBlock, end: boolean): void {
+    const exchange = new H2Exchange(this, streamId, this.newStreamWindow, request?.head ?? emptyHead(this.options.secure), request?.upgrade, wireSize(block.fields));
     exchange.remoteClosed = end;
-    if (!end) exchange.expectedBytes = contentLength;
+    if (!end && request !== undefined) exchange.expectedBytes = request.contentLength;
     this.addStream(exchange);
     try {
-      if (head === undefined) this.handler.onCodecError(exchange, TOO_LARGE);
+      if (request === undefined) this.handler.onCodecError(exchange, TOO_LARGE);
       else exchange.receiver = this.handler.onRequest(exchange, end);
     } catch (thrown) {
       log.error('stream failed', { error: thrown instanceof Error ? (thrown.stack ?? '') : String(thrown) });
@@ -183,7 +186,6 @@ function emptyHead(secure: boolean): RequestHead {
 
 /** One request and its answer. */
 class H2Exchange extends Http2Stream implements ServerStream {
-  readonly upgrade = undefined;
   receiver: BodyReceiver | undefined;
   wireBytesSent = 0;
   private headSent = false;
@@ -195,6 +197,7 @@ class H2Exchange extends Http2Stream implements ServerStream {
     id: number,
     sendWindow: number,
     readonly head: RequestHead,
+    readonly upgrade: string | undefined,
     private readonly headBytes: number,
   ) {
     super(id, sendWindow);
@@ -250,7 +253,8 @@ class H2Exchange extends Http2Stream implements ServerStream {
     if (this.headSent || this.closed) return;
     this.headSent = true;
     this.bodyless = this.head.method === 'HEAD' || head.status === 204 || head.status === 304;
-    const block = outgoingFields([':status', String(head.status)], head.headers);
+    // An upgrade that is granted is 200 in HTTP/2. @see RFC 8441 section 5
+    const block = outgoingFields([':status', String(this.upgrade !== undefined && head.status === 101 ? 200 : head.status)], head.headers);
     this.wireBytesSent += wireSize(block.fields);
     this.session.sendHeaders(this, block, end || this.bodyless);
   }

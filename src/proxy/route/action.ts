@@ -62,9 +62,20 @@ function compileForward(action: RouteActionMessage, match: PathMatch, inherited:
     retry: within('retry_policy', () => compileRetryPolicy(action.retryPolicy ?? inherited.retryPolicy)),
     mirrors: compileMirrors(action.requestMirrorPolicies.length ? action.requestMirrorPolicies : inherited.mirrors),
     hash: within('hash_policy', () => compileHashPolicies(action.hashPolicy)),
-    upgrades: new Set(action.upgradeConfigs.filter((upgrade) => upgrade.enabled !== false).map((upgrade) => upgrade.upgradeType.toLowerCase())),
+    upgrades: new Map(action.upgradeConfigs.map((upgrade) => [upgrade.upgradeType.toLowerCase(), upgrade.enabled !== false])),
+    terminateConnect: within('upgrade_configs', () => compileConnect(action)),
     clusterNotFoundStatus: clusterNotFoundStatus(action.clusterNotFoundResponseCode),
   };
+}
+
+function compileConnect(action: RouteActionMessage): Extract<RouteAction, { kind: 'forward' }>['terminateConnect'] {
+  for (const { upgradeType, connectConfig } of action.upgradeConfigs) {
+    if (!connectConfig) continue;
+    if (upgradeType.toUpperCase() !== 'CONNECT') throw new Error(`connect_config is for CONNECT, not for ${upgradeType}`);
+    if (connectConfig.proxyProtocolConfig) throw new Error('connect_config.proxy_protocol_config is not supported');
+    return { andPost: connectConfig.allowPost };
+  }
+  return undefined;
 }
 
 function clusterNotFoundStatus(code: NotFoundCode): number {

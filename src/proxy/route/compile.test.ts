@@ -159,7 +159,7 @@ describe('actions', () => {
     } }])));
     expect(action).toMatchObject({ timeoutMs: 0, maxGrpcTimeoutMs: 0, clusterNotFoundStatus: 500, mirrors: [{ cluster: 'm', fraction: 0.505 }], retry: { numRetries: 2, perTryTimeoutMs: 0, backoffBaseMs: 25, backoffMaxMs: 250, avoidPreviousHosts: true, hostSelectionMaxAttempts: 5, retriableStatusCodes: [503] } });
     expect([...action.retry!.retryOn]).toEqual(['connect-failure', 'refused-stream', 'unavailable']);
-    expect([...action.upgrades]).toEqual(['websocket']);
+    expect([...action.upgrades]).toEqual([['websocket', true], ['x', false]]);
   });
 
   it('draws weighted clusters in proportion for every weight and draw', () => {

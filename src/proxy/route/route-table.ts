@@ -79,8 +79,10 @@ export type RouteAction =
       readonly mirrors: readonly MirrorPolicy[];
       /** Keys for consistent hashing, tried in order; see the cluster's balancer. */
       readonly hash: ((head: RequestHead, sourceIp: string) => { readonly key: string | undefined; readonly setCookie?: string }) | undefined;
-      /** Upgrade types allowed on this route, lower case (`websocket`). */
-      readonly upgrades: ReadonlySet<string>;
+      /** Upgrade types (lower case, `websocket`, `connect`) that this route allows or forbids, whatever its connection manager says. */
+      readonly upgrades: ReadonlyMap<string, boolean>;
+      /** CONNECT ends here: what it carries goes to the upstream as bytes. `andPost`: so do bodies of POST. */
+      readonly terminateConnect: { readonly andPost: boolean } | undefined;
       readonly clusterNotFoundStatus: number;
     }
   | { readonly kind: 'redirect'; readonly status: number; readonly location: (head: RequestHead) => string }

@@ -182,7 +182,7 @@ export class HostPool {
     stats.counters.upstream_cx_http2_total++;
     const h2 = new H2ClientConnection(connection, { onCapacity: () => this.hasCapacity(member), onClosed: () => this.forget(member) }, this.target.cluster.maxConcurrentStreams);
     member.h2 = h2;
-    member.ready = { ...facts, release: () => {}, start: (head, _upgrade, end, receiver) => h2.start(head, end, receiver) };
+    member.ready = { ...facts, release: () => {}, start: (head, upgrade, end, receiver) => h2.start(head, end, receiver, upgrade) };
     this.serveWaiters(member);
   }
 

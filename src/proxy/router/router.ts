@@ -9,6 +9,7 @@ import type { Mirror } from './mirror.ts';
 import { prepareRequest, timeoutOf } from './prepare-request.ts';
 import { RequestBody } from './request-body.ts';
 import { flagOf, resetDetails, resetReply } from './reset-reply.ts';
+import { RawPool, rawAlpn } from './raw-pool.ts';
 import { retriesReset, retriesResponse, retriesTimeout, retryDelayMs } from './retry-decision.ts';
 import type { RoutedRequest } from './routed-request.ts';
 import { UpstreamAttempt } from './upstream-attempt.ts';
@@ -62,7 +63,7 @@ export class Router implements AttemptOwner {
     readonly request: RoutedRequest,
   ) {
     this.timeoutMs = timeoutOf(request.head, request.action, request.grpc);
-    this.body = new RequestBody(request.action.retry !== undefined && request.upgrade === undefined);
+    this.body = new RequestBody(request.action.retry !== undefined && request.upgrade === undefined && request.head.method !== 'CONNECT');
   }
 
   /** Sends the head on its way; `end`: there is no body. */
@@ -146,6 +147,10 @@ export class Router implements AttemptOwner {
     const serverName = colon > head.authority.lastIndexOf(']') ? head.authority.slice(0, colon) : head.authority;
     const attempt = new UpstreamAttempt(cluster, host, this);
     this.attempt = attempt;
+    if (action.terminateConnect !== undefined && (head.method === 'CONNECT' || (head.method === 'POST' && action.terminateConnect.andPost))) {
+      attempt.open(new RawPool({ cluster, host, alpn: rawAlpn(cluster.transportFor(host).tls?.alpn), serverName, proxied: cluster.transportFor(host).proxyProtocol && this.request.proxied() }, this.environment.contexts));
+      return;
+    }
     attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName, proxied: cluster.transportFor(host).proxyProtocol && this.request.proxied() }, http2 ? 'http2' : 'http1'));
   }
 

@@ -1,7 +1,7 @@
 import type { AttemptOutcome, Cluster, Host, Permit } from '../cluster/cluster.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
 import type { ClientStream, ResetReason, ResponseReceiver } from '../http/stream.ts';
-import type { HostPool, ReadyConnection } from './host-pool.ts';
+import type { PoolWaiter, ReadyConnection } from './host-pool.ts';
 
 /** Hears of one attempt. After `onLost` and after the end nothing follows. */
 export interface AttemptOwner {
@@ -38,7 +38,7 @@ export class UpstreamAttempt implements ResponseReceiver {
   ) {}
 
   /** Asks the pool for a connection. */
-  open(pool: HostPool): void {
+  open(pool: { acquire(waiter: PoolWaiter): (() => void) | undefined }): void {
     this.withdraw = pool.acquire({
       onReady: (connection) => this.ready(connection),
       onFailure: (reason, transportFailure) => {

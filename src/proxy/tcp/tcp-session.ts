@@ -142,15 +142,21 @@ export class TcpSession {
       onFailure: (reason, transportFailure) => {
         this.abandon = undefined;
         this.releaseUpstream();
-        this.transportFailure = transportFailure;
-        cluster.report(host, { kind: 'connect-failure' });
-        if (this.attempts < this.config.maxConnectAttempts) this.connect(cluster);
-        else {
-          cluster.stats.counters.upstream_cx_connect_attempts_exceeded++;
-          this.refuse(flagOf(reason));
-        }
+        this.connectFailed(cluster, host, flagOf(reason), transportFailure);
       },
     });
+  }
+
+  private connectFailed(cluster: Cluster, host: Host, flag: ResponseFlag, reason: string): void {
+    this.transportFailure = reason;
+    cluster.report(host, { kind: 'connect-failure' });
+    if (this.attempts < this.config.maxConnectAttempts) {
+      this.connect(cluster);
+      return;
+    }
+    cluster.stats.counters.upstream_cx_connect_attempts_exceeded++;
+    this.flags.push(flag);
+    this.refuse('URX');
   }
 
   private connected(upstream: Connection): void {
@@ -161,18 +167,16 @@ export class TcpSession {
     }
     // Given up meanwhile, the connection goes with it.
     this.abandon = () => upstream.destroy();
-    openTunnel(upstream, tunnel, {
-      onOpen: (rest) => {
-        this.splice(upstream);
+    openTunnel(upstream, tunnel, this.cluster!.protocol === 'http2', {
+      onOpen: (connection, rest) => {
+        this.splice(connection);
         if (rest.length > 0) this.upstreamSink.onData(rest, 0, rest.length);
       },
       onRefused: (reason) => {
         this.abandon = undefined;
         upstream.destroy();
         this.releaseUpstream();
-        this.transportFailure = reason;
-        this.cluster!.report(this.host!, { kind: 'connect-failure' });
-        this.refuse('UF');
+        this.connectFailed(this.cluster!, this.host!, 'UF', reason);
       },
     });
   }
