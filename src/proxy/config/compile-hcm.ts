@@ -48,6 +48,7 @@ export function compileHcm(hcm: HttpConnectionManager, direction: TrafficRecord[
     serverName: hcm.serverName || 'envoy',
     serverHeaderTransformation: SERVER[hcm.serverHeaderTransformation] ?? 'OVERWRITE',
     upgrades: new Set(hcm.upgradeConfigs.filter(({ enabled }) => enabled !== false).map(({ upgradeType }) => upgradeType.toLowerCase())),
+    allowConnect: hcm.http2ProtocolOptions?.allowConnect ?? false,
     acceptHttp10: hcm.httpProtocolOptions?.acceptHttp10 ?? false,
     preserveHeaderCase: hcm.httpProtocolOptions?.headerKeyFormat?.headerFormat.case === 'statefulFormatter',
     generateRequestId: hcm.generateRequestId ?? true,

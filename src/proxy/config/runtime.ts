@@ -119,7 +119,9 @@ export interface HcmRuntime {
   readonly mergeSlashes: boolean;
   readonly escapedSlashes: 'KEEP_UNCHANGED' | 'REJECT_REQUEST' | 'UNESCAPE_AND_REDIRECT' | 'UNESCAPE_AND_FORWARD';
   readonly stripPort: 'none' | 'matching' | 'any';
-  /** Upgrade types allowed by default, lower case (`websocket`). */
+  /** HTTP/2 clients may ask for upgrades by extended CONNECT. */
+  readonly allowConnect: boolean;
+  /** Upgrade types allowed by default, lower case (`websocket`, `connect`). */
   readonly upgrades: ReadonlySet<string>;
   readonly acceptHttp10: boolean;
   readonly generateRequestId: boolean;
@@ -152,8 +154,8 @@ export interface TcpProxyRuntime {
   readonly direction: TrafficRecord['direction'];
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
   readonly totalWeight: number;
-  /** `host:port` that upstream HTTP/1.1 proxies are asked to CONNECT to. Undefined: bytes go to the upstream itself. */
-  readonly tunnel: string | undefined;
+  /** Upstreams are HTTP proxies that are asked for a tunnel to `hostname` (`host:port`). Undefined: bytes go to the upstream itself. */
+  readonly tunnel: TunnelRuntime | undefined;
   /** Default 3 600 000; 0 = none. */
   readonly idleTimeoutMs: number;
   /** Default 1. */
@@ -162,6 +164,13 @@ export interface TcpProxyRuntime {
   /** At open and at close of a connection, by `TcpProgress.phase`. */
   readonly progress: ((progress: TcpProgress) => void) | undefined;
   readonly record: (record: TrafficRecord) => void;
+}
+
+/** @see envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig */
+export interface TunnelRuntime {
+  readonly hostname: string;
+  /** Path of the POST that carries the bytes. Undefined: CONNECT. */
+  readonly postPath: string | undefined;
 }
 
 /** Told while a TCP connection lives, so that byte counters move before it ends. */
