@@ -65,13 +65,26 @@ afterEach(async () => {
 
 const pod: KubeObject = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'a', namespace: 'ns' } };
 
+test('lists come in pages; one that grows too old meanwhile is fetched whole', async () => {
+  const page = (names: readonly string[], next?: string) => ({ items: names.map((name) => ({ ...pod, metadata: { name } })), metadata: { resourceVersion: '7', ...(next ? { continue: next } : {}) } });
+  answer = (request, response) => json(response, 200, request.url!.includes('continue=two') ? page(['c']) : page(['a', 'b'], 'two'));
+  expect((await client.list(POD, { namespace: 'ns' })).items.map((item) => item.metadata.name)).toEqual(['a', 'b', 'c']);
+  answer = (request, response) => {
+    if (request.url!.includes('continue=')) json(response, 410, { kind: 'Status', reason: 'Expired', code: 410 });
+    else json(response, 200, request.url!.includes('limit=') ? page(['a'], 'two') : page(['x', 'y']));
+  };
+  expect((await client.list(POD, { namespace: 'ns' })).items.map((item) => item.metadata.name)).toEqual(['x', 'y']);
+  answer = (_, response) => json(response, 410, { kind: 'Status', reason: 'Expired', code: 410 });
+  await expect(client.list(POD)).rejects.toMatchObject({ code: 410 });
+});
+
 describe('requests', () => {
   test.each<[string, () => Promise<unknown>, Partial<Seen>]>([
     ['get', () => client.get(POD, 'a', 'ns'), { line: 'GET /api/v1/namespaces/ns/pods/a' }],
     ['get in the own namespace', () => client.get(POD, 'a'), { line: 'GET /api/v1/namespaces/home/pods/a' }],
     ['get cluster-scoped', () => client.get(NODE, 'n', 'ignored'), { line: 'GET /api/v1/nodes/n' }],
-    ['list everywhere', () => client.list(VIRTUAL_SERVICE), { line: 'GET /apis/networking.istio.io/v1/virtualservices' }],
-    ['list selected', () => client.list(POD, { namespace: 'ns', labelSelector: 'a=b,c' }), { line: 'GET /api/v1/namespaces/ns/pods?labelSelector=a%3Db%2Cc' }],
+    ['list everywhere', () => client.list(VIRTUAL_SERVICE), { line: 'GET /apis/networking.istio.io/v1/virtualservices?limit=500' }],
+    ['list selected', () => client.list(POD, { namespace: 'ns', labelSelector: 'a=b,c' }), { line: 'GET /api/v1/namespaces/ns/pods?labelSelector=a%3Db%2Cc&limit=500' }],
     ['create', () => client.create(POD, pod), { line: 'POST /api/v1/namespaces/ns/pods', type: 'application/json', body: pod }],
     ['update status', () => client.update(POD, pod, { subresource: 'status', fieldManager: 'm' }), { line: 'PUT /api/v1/namespaces/ns/pods/a/status?fieldManager=m', body: pod }],
     ['merge patch', () => client.mergePatch(POD, 'a', 'ns', { x: null }, { dryRun: true }), { line: 'PATCH /api/v1/namespaces/ns/pods/a?dryRun=All', type: 'application/merge-patch+json', body: { x: null } }],

@@ -15,6 +15,8 @@ export interface HttpsClientOptions {
   /** Largest answer that is read. Default 256 MiB. */
   readonly maxResponseBytes?: number;
   readonly userAgent?: string;
+  /** Objects of one page of a list. Default 500. */
+  readonly pageSize?: number;
   /** After which the server ends a watch by itself, a random part less. Default 600 s. */
   readonly watchSeconds?: number;
 }
@@ -63,11 +65,35 @@ class HttpsClient implements HttpsKubeClient {
   }
 
   async list<T extends KubeObject>(type: ResourceType, options: ListOptions = {}): Promise<ListResult<T>> {
-    const path = resourcePath(type, options.namespace) + queryText(listQuery(options));
-    const body = await this.json<{ readonly items?: readonly T[] | null; readonly metadata?: { readonly resourceVersion?: string } }>({ method: 'GET', path });
-    // Items of built-in kinds come without apiVersion and kind.
-    const items = (body.items ?? []).map((item) => (item.kind ? item : { ...item, apiVersion: apiVersionOf(type), kind: type.kind }));
-    return { items, resourceVersion: body.metadata?.resourceVersion ?? '' };
+    const items: T[] = [];
+    let resourceVersion = '';
+    let next = '';
+    do {
+      const page = await this.page<T>(type, options, next);
+      // The history was gone before the last page: all of it at once cannot grow old.
+      if (page === undefined) {
+        const whole = await this.page<T>(type, options);
+        return { items: whole?.items ?? [], resourceVersion: whole?.resourceVersion ?? '' };
+      }
+      for (const item of page.items) items.push(item);
+      ({ resourceVersion, next } = page);
+    } while (next !== '');
+    return { items, resourceVersion };
+  }
+
+  /** One page of a list, or the whole list when `from` is absent; undefined when the page's version is too old. */
+  private async page<T extends KubeObject>(type: ResourceType, options: ListOptions, from?: string): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string; readonly next: string } | undefined> {
+    const paging = from === undefined ? {} : { limit: String(this.options.pageSize ?? 500), continue: from === '' ? undefined : from };
+    const path = resourcePath(type, options.namespace) + queryText({ ...listQuery(options), ...paging });
+    try {
+      const body = await this.json<{ readonly items?: readonly T[] | null; readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string } }>({ method: 'GET', path });
+      // Items of built-in kinds come without apiVersion and kind.
+      const items = (body.items ?? []).map((item) => (item.kind ? item : { ...item, apiVersion: apiVersionOf(type), kind: type.kind }));
+      return { items, resourceVersion: body.metadata?.resourceVersion ?? '', next: body.metadata?.continue ?? '' };
+    } catch (thrown) {
+      if (from && thrown instanceof ApiError && thrown.code === 410) return undefined;
+      throw thrown;
+    }
   }
 
   async *watch<T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncIterable<WatchEvent<T>> {

@@ -80,7 +80,9 @@ class WatchFailed extends Error {
   }
 }
 
-const isExpired = (thrown: unknown): boolean => thrown instanceof ApiError && (thrown.code === 410 || thrown.reason === 'Expired' || thrown.reason === 'Gone');
+/** Too old, or of a server that lost its data: only a new list helps. */
+const isExpired = (thrown: unknown): boolean =>
+  thrown instanceof ApiError && (thrown.code === 410 || thrown.reason === 'Expired' || thrown.reason === 'Gone' || (thrown.code === 504 && thrown.message.includes('Too large resource version')));
 
 function selection(options: ListOptions): ListOptions {
   const { namespace, labelSelector, fieldSelector } = options;

@@ -9,7 +9,8 @@ import { KINDS } from '../../objects/registry.ts';
 import { NAMESPACE } from '../../objects/resource-types.ts';
 import type { KubeClient } from '../client/client.ts';
 import type { Dial } from './admission/webhook-call.ts';
-import { createWebhooks } from './admission/webhooks.ts';
+import { createWebhooks, dialClusterAddress } from './admission/webhooks.ts';
+import { AUTOSCALER_V1_KIND, convertAutoscalers } from './api/autoscaling-v1.ts';
 import { serveDefinitions } from './api/crd.ts';
 import { ResourceTable } from './api/resources.ts';
 import { REVIEW_KINDS } from './api/reviews.ts';
@@ -72,8 +73,8 @@ export interface ApiServer {
 /** Makes a server that does not listen yet. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
   const { store, pki } = options;
-  const resources = new ResourceTable([...(options.kinds ?? KINDS.filter((info) => !info.custom)), ...REVIEW_KINDS]);
-  const stopDefinitions = serveDefinitions(store, resources);
+  const resources = new ResourceTable([...(options.kinds ?? KINDS.filter((info) => !info.custom)), AUTOSCALER_V1_KIND, ...REVIEW_KINDS], { 'autoscaling/horizontalpodautoscalers': convertAutoscalers });
+  const stopDefinitions = serveDefinitions(store, resources, options.dial ?? dialClusterAddress(store));
   const env = createEnvironment(options, resources);
   const closing = new AbortController();
   // Every open watch listens to it.

@@ -1,6 +1,5 @@
 /** The API without a socket: the same path through admission, validation and storage as a request. */
 import type { ResourceType } from '../../objects/kind.ts';
-import { apiVersionOf } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { ApiError, type DeleteOptions, type KubeClient, type ListOptions, type WatchEvent, type WriteOptions } from '../client/client.ts';
 import { isVirtual } from './api/discovery.ts';
@@ -16,8 +15,8 @@ import { getObject, listObjects } from './rest/read.ts';
 import { answerReview } from './rest/reviews.ts';
 import { requestToken } from './rest/token.ts';
 import { patchObject, updateObject, type Target } from './rest/update.ts';
-import { asVersion } from './rest/versions.ts';
-import { watchObjects } from './rest/watch.ts';
+import { asVersion, prepareVersions } from './rest/versions.ts';
+import { watchObjects, type ObjectEvent } from './rest/watch.ts';
 import { writeScale } from './rest/scale.ts';
 import { mergePatch } from './patch/merge-patch.ts';
 import { pathNotFound } from './status.ts';
@@ -42,33 +41,35 @@ export function createInProcessClient(handlers: Handlers, user: UserInfo = SYSTE
   return {
     async get<T extends KubeObject>(type: ResourceType, name: string, namespace?: string): Promise<T | undefined> {
       try {
-        return shown<T>(getObject(env, resourceOf(type), type.namespaced ? namespace : undefined, name), type);
+        return await shown<T>(getObject(env, resourceOf(type), type.namespaced ? namespace : undefined, name), resourceOf(type));
       } catch (thrown) {
         if (thrown instanceof ApiError && thrown.code === 404) return undefined;
         throw thrown;
       }
     },
     async list<T extends KubeObject>(type: ResourceType, options: ListOptions = {}) {
-      const { items, resourceVersion } = listObjects(env, resourceOf(type), options.namespace, options);
-      return { items: items.map((item) => shown<T>(item, type)), resourceVersion };
+      const resource = resourceOf(type);
+      const { items, resourceVersion } = listObjects(env, resource, options.namespace, options);
+      if (resource.converter) await prepareVersions(items, resource);
+      return { items: items.map((item) => asVersion(item, resource) as T), resourceVersion };
     },
-    watch: <T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }) => watchEvents<T>(env, resourceOf(type), type, options),
+    watch: <T extends KubeObject>(type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }) => watchEvents<T>(env, resourceOf(type), options),
     async create<T extends KubeObject>(type: ResourceType, object: T, options?: WriteOptions): Promise<T> {
-      return shown<T>(await createObject(env, resourceOf(type), type.namespaced ? object.metadata.namespace : undefined, object, contextOf(options)), type);
+      return shown<T>(await createObject(env, resourceOf(type), type.namespaced ? object.metadata.namespace : undefined, object, contextOf(options)), resourceOf(type));
     },
     async update<T extends KubeObject>(type: ResourceType, object: T, options?: WriteOptions): Promise<T> {
       const target = targetOf(type, object.metadata.name, object.metadata.namespace, options);
       if (target.subresource === 'scale') return (await writeScale(env, target, contextOf(options), () => object)) as T;
-      return shown<T>(await updateObject(env, target, object, contextOf(options)), type);
+      return shown<T>(await updateObject(env, target, object, contextOf(options)), resourceOf(type));
     },
     async mergePatch<T extends KubeObject>(type: ResourceType, name: string, namespace: string | undefined, patch: unknown, options?: WriteOptions): Promise<T> {
       const target = targetOf(type, name, namespace, options);
       if (target.subresource === 'scale') return (await writeScale(env, target, contextOf(options), (scale) => mergePatch(scale, patch))) as T;
-      return shown<T>((await patchObject(env, target, 'merge', patch, contextOf(options))).object, type);
+      return shown<T>((await patchObject(env, target, 'merge', patch, contextOf(options))).object, resourceOf(type));
     },
     async apply<T extends KubeObject>(type: ResourceType, object: T, options: WriteOptions & { readonly fieldManager: string }): Promise<T> {
       const target = targetOf(type, object.metadata.name, object.metadata.namespace, options);
-      return shown<T>((await patchObject(env, target, 'apply', object, contextOf(options), true)).object, type);
+      return shown<T>((await patchObject(env, target, 'apply', object, contextOf(options), true)).object, resourceOf(type));
     },
     async delete(type: ResourceType, name: string, namespace?: string, options: DeleteOptions = {}): Promise<void> {
       try {
@@ -81,17 +82,18 @@ export function createInProcessClient(handlers: Handlers, user: UserInfo = SYSTE
   };
 }
 
-function shown<T extends KubeObject>(object: KubeObject, type: ResourceType): T {
-  return asVersion(object, { apiVersion: apiVersionOf(type) }) as T;
+async function shown<T extends KubeObject>(object: KubeObject, resource: Resource): Promise<T> {
+  if (resource.converter) await prepareVersions([object], resource);
+  return asVersion(object, resource) as T;
 }
 
 /** Starts to watch at once, not with the first read: nothing is missed in between. */
-function watchEvents<T extends KubeObject>(env: Environment, resource: Resource, type: ResourceType, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncIterable<WatchEvent<T>> {
-  let queue: WatchEvent<T>[] = [];
+function watchEvents<T extends KubeObject>(env: Environment, resource: Resource, options: ListOptions & { readonly resourceVersion: string; readonly signal: AbortSignal }): AsyncIterable<WatchEvent<T>> {
+  let queue: ObjectEvent[] = [];
   let wake: () => void = () => {};
   const { signal } = options;
   const stop = watchObjects(env, resource, options.namespace, options, Number(options.resourceVersion), (event) => {
-    queue.push({ type: event.type, object: shown<T>(event.object, type) });
+    queue.push(event);
     wake();
   });
   const aborted = (): void => {
@@ -108,7 +110,8 @@ function watchEvents<T extends KubeObject>(env: Environment, resource: Resource,
         queue = [];
         for (const event of batch) {
           if (signal.aborted) return;
-          yield event;
+          if (resource.converter) await prepareVersions([event.object], resource);
+          yield { type: event.type, object: asVersion(event.object, resource) as T };
         }
       }
     } finally {

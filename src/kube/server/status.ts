@@ -87,6 +87,18 @@ export function expired(message: string): ApiError {
   return new ApiError(410, 'Expired', message);
 }
 
+/** A page that can only go on with what is there now: `token` does that. */
+export class ExpiredPage extends ApiError {
+  constructor(readonly token: string) {
+    super(410, 'Expired', 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.');
+  }
+}
+
+/** A version that was never given out: of another server, or of this one before its data were lost. */
+export function versionTooLarge(asked: number, current: number): ApiError {
+  return new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, { causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }], retryAfterSeconds: 1 });
+}
+
 export function tooLarge(): ApiError {
   return new ApiError(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728', {});
 }
@@ -100,7 +112,7 @@ export function statusOf(error: ApiError): Record<string, unknown> {
   return {
     kind: 'Status',
     apiVersion: 'v1',
-    metadata: {},
+    metadata: error instanceof ExpiredPage ? { continue: error.token } : {},
     status: 'Failure',
     message: error.message,
     reason: error.reason,

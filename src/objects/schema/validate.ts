@@ -1,19 +1,22 @@
 import { duplicateField, invalidField, requiredField, tooLong, tooMany, unsupportedField, wrongType, type FieldError } from './field-error.ts';
 import { KNOWN_RULES } from './rules.ts';
 import type { Schema } from './schema.ts';
-import { childPath, isObject, own, type JsonObject } from './values.ts';
+import { childPath, isObject, own, sameValue, type JsonObject } from './values.ts';
 
 /**
  * Checks a value against its schema and says what is wrong in Kubernetes' words. Unknown fields are not errors (see `prune`). Of CEL
  * rules only those of our own kinds are evaluated (see `rules.ts`). Null is taken as absent where a field is not nullable, as it is once defaults have been applied.
+ * @param before the value until now: parts that equal theirs are not judged again, so that a stricter schema does not stand in the way of other changes
+ * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-ratcheting
  */
-export function validateSchema(schema: Schema, value: unknown, path = ''): readonly FieldError[] {
+export function validateSchema(schema: Schema, value: unknown, path = '', before?: unknown): readonly FieldError[] {
   const errors: FieldError[] = [];
-  check(schema, value, path, errors);
+  check(schema, value, path, errors, before);
   return errors;
 }
 
-function check(schema: Schema, value: unknown, path: string, errors: FieldError[]): void {
+function check(schema: Schema, value: unknown, path: string, errors: FieldError[], before?: unknown): void {
+  if (before !== undefined && sameValue(value, before)) return;
   if (value === null && schema.nullable) return;
   const error = typeError(schema, value, path);
   if (error) {
@@ -23,8 +26,8 @@ function check(schema: Schema, value: unknown, path: string, errors: FieldError[
   if (schema.enum && !schema.enum.includes(value as string)) errors.push(unsupportedField(path, value, schema.enum));
   if (typeof value === 'string') checkText(schema, value, path, errors);
   else if (typeof value === 'number') checkNumber(schema, value, path, errors);
-  else if (Array.isArray(value)) checkList(schema, value, path, errors);
-  else if (isObject(value)) checkObject(schema, value, path, errors);
+  else if (Array.isArray(value)) checkList(schema, value, path, errors, before);
+  else if (isObject(value)) checkObject(schema, value, path, errors, before);
   checkCombined(schema, value, path, errors);
   for (const { rule, message } of schema['x-kubernetes-validations'] ?? []) {
     if (KNOWN_RULES.get(rule)?.(value) === false) errors.push(invalidField(path, value, message ?? `failed rule: ${rule}`));
@@ -89,12 +92,19 @@ function checkNumber(schema: Schema, value: number, path: string, errors: FieldE
   if (format === 'int32' && Math.abs(value) > INT32_MAX) errors.push(invalidField(path, value, `${path} in body must be of type int32: "${value}"`));
 }
 
-function checkList(schema: Schema, value: readonly unknown[], path: string, errors: FieldError[]): void {
+function checkList(schema: Schema, value: readonly unknown[], path: string, errors: FieldError[], before: unknown): void {
   const { minItems, maxItems, items } = schema;
   if (minItems !== undefined && value.length < minItems) errors.push(invalidField(path, value.length, `${path} in body should have at least ${minItems} items`));
   if (maxItems !== undefined && value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
-  if (items) value.forEach((item, index) => check(items, item, `${path}[${index}]`, errors));
+  if (items) value.forEach((item, index) => check(items, item, `${path}[${index}]`, errors, before === undefined ? undefined : itemBefore(schema, item, before)));
   checkUnique(schema, value, path, errors);
+}
+
+/** The item a list had before: known only where items have keys. */
+function itemBefore(schema: Schema, item: unknown, before: unknown): unknown {
+  if (schema['x-kubernetes-list-type'] !== 'map' || !Array.isArray(before)) return undefined;
+  const key = keyOfItem(schema, item);
+  return before.find((old) => sameValue(keyOfItem(schema, old), key));
 }
 
 function checkUnique(schema: Schema, value: readonly unknown[], path: string, errors: FieldError[]): void {
@@ -116,7 +126,7 @@ function keyOfItem(schema: Schema, item: unknown): unknown {
   return key;
 }
 
-function checkObject(schema: Schema, value: JsonObject, path: string, errors: FieldError[]): void {
+function checkObject(schema: Schema, value: JsonObject, path: string, errors: FieldError[], before: unknown): void {
   const { required, maxProperties, properties, additionalProperties } = schema;
   for (const name of required ?? []) if ((own(value, name) ?? null) === null) errors.push(requiredField(childPath(path, name)));
   const names = Object.keys(value);
@@ -124,7 +134,7 @@ function checkObject(schema: Schema, value: JsonObject, path: string, errors: Fi
   for (const name of names) {
     const field = own(value, name);
     const fieldSchema = own(properties, name) ?? (typeof additionalProperties === 'object' ? additionalProperties : undefined);
-    if (fieldSchema && field !== undefined && field !== null) check(fieldSchema, field, childPath(path, name), errors);
+    if (fieldSchema && field !== undefined && field !== null) check(fieldSchema, field, childPath(path, name), errors, isObject(before) ? own(before, name) : undefined);
   }
 }
 

@@ -28,6 +28,15 @@ export function cloneJson(value: unknown): unknown {
   return copy;
 }
 
+/** Equality by content; the order of keys does not matter. */
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, index) => sameValue(item, b[index]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameValue(a[key], b[key]));
+}
+
 /** The path of a field below a path. */
 export function childPath(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;

@@ -42,10 +42,16 @@ export function selectorsMatch(webhook: unknown, attributes: AdmissionAttributes
   return (object !== undefined && matches(labelsOf(object))) || (attributes.old !== undefined && matches(labelsOf(attributes.old)));
 }
 
-/** The AdmissionReview request of a webhook, in the version it matched. */
-export function reviewOf(uid: string, attributes: AdmissionAttributes, object: unknown, matched: Resource): Record<string, unknown> {
-  const { resource, subresource, namespace, name, operation, old, context } = attributes;
-  const inVersion = (one: unknown): unknown => (one === undefined ? null : { ...(one as object), apiVersion: matched.apiVersion });
+/** A request as a webhook sees it: the objects in the version it matched; null where there is none. */
+export interface Matched {
+  readonly resource: Resource;
+  readonly object: unknown;
+  readonly old: unknown;
+}
+
+/** The AdmissionReview request of a webhook. */
+export function reviewOf(uid: string, attributes: AdmissionAttributes, { resource: matched, object, old }: Matched): Record<string, unknown> {
+  const { resource, subresource, namespace, name, operation, context } = attributes;
   const kindOf = (one: Resource) => ({ group: one.group, version: one.version, kind: one.kind });
   const resourceOf = (one: Resource) => ({ group: one.group, version: one.version, resource: one.plural });
   const sub = subresource ? { subResource: subresource } : {};
@@ -64,8 +70,8 @@ export function reviewOf(uid: string, attributes: AdmissionAttributes, object: u
       ...(namespace === undefined ? {} : { namespace }),
       operation,
       userInfo: context.user,
-      object: inVersion(object),
-      oldObject: inVersion(old),
+      object,
+      oldObject: old,
       dryRun: context.dryRun,
       options: context.options ?? { kind: `${operation === 'CREATE' ? 'Create' : operation === 'UPDATE' ? 'Update' : 'Delete'}Options`, apiVersion: 'meta.k8s.io/v1' },
     },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../../../base/errors.ts';
 import type { KubeObject } from '../../../objects/meta.ts';
 import { ApiError } from '../../client/client.ts';
-import type { Resource, ResourceTable } from '../api/resources.ts';
+import type { ResourceTable } from '../api/resources.ts';
 import { storageKey, storagePrefix } from '../api/storage-key.ts';
 import { equal, isObject, listAt, numberAt, own, textAt } from '../json.ts';
 import { jsonPatch } from '../patch/json-patch.ts';
@@ -11,7 +11,8 @@ import { badRequest, forbidden, internal } from '../status.ts';
 import type { Store } from '../store/store.ts';
 import { conditionsHold } from '../cel/match-conditions.ts';
 import { callWebhook, type Dial } from './webhook-call.ts';
-import { matchedResource, reviewOf, selectorsMatch } from './webhook-match.ts';
+import { matchedResource, reviewOf, selectorsMatch, type Matched } from './webhook-match.ts';
+import { inVersion } from '../rest/versions.ts';
 
 const GROUP = 'admissionregistration.k8s.io';
 
@@ -21,13 +22,13 @@ export function createWebhooks(store: Store, resources: ResourceTable, dial: Dia
     async mutate(attributes, draft, reinvoke) {
       let current = draft;
       const call = async (webhook: unknown): Promise<boolean> => {
-        const matched = matchOf(store, resources, webhook, attributes, current);
+        const matched = await matchOf(store, resources, webhook, attributes, current);
         if (!matched) return false;
-        const patch = textAt(await ask(webhook, attributes, current, matched, dial), 'patch');
+        const patch = textAt(await ask(webhook, attributes, matched, dial), 'patch');
         if (patch === '') return true;
-        const changed = applyPatch(webhook, current, patch) as Draft;
-        if (equal(changed, current)) return true;
-        current = { ...changed, apiVersion: attributes.resource.apiVersion };
+        const changed = applyPatch(webhook, matched.object as Draft, patch) as KubeObject;
+        if (equal(changed, matched.object)) return true;
+        current = (await inVersion({ ...changed, apiVersion: matched.resource.apiVersion }, attributes.resource)) as unknown as Draft;
         await reinvoke(current);
         return true;
       };
@@ -43,8 +44,8 @@ export function createWebhooks(store: Store, resources: ResourceTable, dial: Dia
     async validate(attributes, object) {
       const webhooks = configured(store, 'validatingwebhookconfigurations', attributes);
       await Promise.all(webhooks.map(async (webhook) => {
-        const matched = matchOf(store, resources, webhook, attributes, object);
-        if (matched) await ask(webhook, attributes, object, matched, dial);
+        const matched = await matchOf(store, resources, webhook, attributes, object);
+        if (matched) await ask(webhook, attributes, matched, dial);
       }));
     },
   };
@@ -56,32 +57,35 @@ function configured(store: Store, plural: string, { resource }: AdmissionAttribu
   return store.list(storagePrefix({ group: GROUP, plural })).flatMap((entry) => listAt(entry.object, 'webhooks'));
 }
 
-function matchOf(store: Store, resources: ResourceTable, webhook: unknown, attributes: AdmissionAttributes, object: unknown): Resource | undefined {
-  const matched = matchedResource(webhook, attributes, resources);
-  if (!matched) return undefined;
+async function matchOf(store: Store, resources: ResourceTable, webhook: unknown, attributes: AdmissionAttributes, object: unknown): Promise<Matched | undefined> {
+  const resource = matchedResource(webhook, attributes, resources);
+  if (!resource) return undefined;
   const { namespace } = attributes;
   const labels = namespace === undefined ? undefined : store.get(storageKey({ group: '', plural: 'namespaces' }, namespace))?.object.metadata.labels;
-  return selectorsMatch(webhook, attributes, object, labels) && conditionsAllow(webhook, attributes, object, matched) ? matched : undefined;
+  if (!selectorsMatch(webhook, attributes, object, labels)) return undefined;
+  const shown = (one: unknown): Promise<KubeObject | null> => (one === undefined ? Promise.resolve(null) : inVersion(one as KubeObject, resource));
+  const matched: Matched = { resource, object: await shown(object), old: await shown(attributes.old) };
+  return conditionsAllow(webhook, attributes, matched) ? matched : undefined;
 }
 
 /** Whether the match conditions want the webhook called; one that cannot be evaluated is a failure of the webhook. */
-function conditionsAllow(webhook: unknown, attributes: AdmissionAttributes, object: unknown, matched: Resource): boolean {
+function conditionsAllow(webhook: unknown, attributes: AdmissionAttributes, matched: Matched): boolean {
   if (listAt(webhook, 'matchConditions').length === 0) return true;
-  const held = conditionsHold(webhook, reviewOf('', attributes, object, matched)['request'] as Readonly<Record<string, unknown>>);
+  const held = conditionsHold(webhook, reviewOf('', attributes, matched)['request'] as Readonly<Record<string, unknown>>);
   if (typeof held === 'boolean') return held;
   if (textAt(webhook, 'failurePolicy') === 'Ignore') return false;
   throw forbidden(attributes.resource, attributes.name, `failed calling webhook "${textAt(webhook, 'name')}": ${held}`);
 }
 
 /** The response of a webhook that allowed the request; undefined when it failed and failures are ignored. */
-async function ask(webhook: unknown, attributes: AdmissionAttributes, object: unknown, matched: Resource, dial: Dial): Promise<unknown> {
+async function ask(webhook: unknown, attributes: AdmissionAttributes, matched: Matched, dial: Dial): Promise<unknown> {
   const name = textAt(webhook, 'name');
   const effects = textAt(webhook, 'sideEffects');
   if (attributes.context.dryRun && effects !== 'None' && effects !== 'NoneOnDryRun') throw badRequest(`admission webhook "${name}" does not support dry run`);
   const uid = randomUUID();
   let response: unknown;
   try {
-    const answer = await callWebhook(own(webhook, 'clientConfig'), reviewOf(uid, attributes, object, matched), numberAt(webhook, 'timeoutSeconds') ?? 10, dial);
+    const answer = await callWebhook(own(webhook, 'clientConfig'), reviewOf(uid, attributes, matched), numberAt(webhook, 'timeoutSeconds') ?? 10, dial);
     response = own(answer, 'response');
     if (!isObject(response) || response['uid'] !== uid) throw new Error(`received invalid webhook response: expected response.uid="${uid}", got "${textAt(response, 'uid')}"`);
   } catch (thrown) {
@@ -112,7 +116,7 @@ function applyPatch(webhook: unknown, object: Draft, patch: string): unknown {
 }
 
 /** Finds the cluster address of a service. */
-function dialClusterAddress(store: Store): Dial {
+export function dialClusterAddress(store: Store): Dial {
   return async ({ namespace, name, port }) => {
     const service: KubeObject | undefined = store.get(storageKey({ group: '', plural: 'services' }, name, namespace))?.object;
     if (!service) throw new Error(`service "${name}" not found`);

@@ -5,6 +5,8 @@ import { objectMeta } from '../../../objects/kubernetes/meta-schema.ts';
 import type { CustomResourceDefinition } from '../../../objects/kubernetes/custom-resource-definition.ts';
 import type { KubeObject } from '../../../objects/meta.ts';
 import type { Schema } from '../../../objects/schema/schema.ts';
+import { webhookConverter } from '../admission/conversion.ts';
+import type { Dial } from '../admission/webhook-call.ts';
 import { at, isObject, listAt, own, textAt } from '../json.ts';
 import type { Store } from '../store/store.ts';
 import type { Resource, ResourceTable } from './resources.ts';
@@ -44,13 +46,14 @@ export function crdOf(info: KindInfo): CustomResourceDefinition {
 /** AGE, when a definition names no columns. */
 const DEFAULT_COLUMNS: readonly PrinterColumn[] = [{ name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' }];
 
-/** What a definition serves: one resource per served version. */
-export function resourcesOfDefinition(definition: KubeObject): Resource[] {
+/** What a definition serves: one resource per served version. `dial` reaches its conversion webhook. */
+export function resourcesOfDefinition(definition: KubeObject, dial: Dial): Resource[] {
   const spec = own(definition, 'spec');
   const names = own(spec, 'names');
   const group = textAt(spec, 'group');
   const versions = listAt(spec, 'versions');
   const storage = textAt(versions.find((version) => own(version, 'storage') === true), 'name');
+  const converter = textAt(spec, 'conversion', 'strategy') === 'Webhook' ? { converter: webhookConverter(at(spec, 'conversion', 'webhook'), textAt(names, 'kind'), dial) } : {};
   const texts = (list: readonly unknown[]): string[] => list.filter((one) => typeof one === 'string');
   return versions.filter((version) => own(version, 'served') === true).map((version) => {
     const columns = listAt(version, 'additionalPrinterColumns') as readonly PrinterColumn[];
@@ -74,6 +77,8 @@ export function resourcesOfDefinition(definition: KubeObject): Resource[] {
       ...(isObject(scale) ? { scale: scale as unknown as NonNullable<Resource['scale']> } : {}),
       custom: true,
       storageApiVersion: apiVersionOf({ group, version: storage }),
+      ...converter,
+      selectableFields: listAt(version, 'selectableFields').map((one) => textAt(one, 'jsonPath')).filter((path) => path !== ''),
       ...(own(version, 'deprecated') === true ? { deprecationWarning: warning } : {}),
     };
   });
@@ -85,12 +90,12 @@ function completed(schema: Schema | undefined): Schema {
 }
 
 /** Keeps the table in step with the stored definitions; returns the end of it. */
-export function serveDefinitions(store: Store, resources: ResourceTable): () => void {
+export function serveDefinitions(store: Store, resources: ResourceTable, dial: Dial): () => void {
   const prefix = storagePrefix(CRDS);
-  for (const { object } of store.list(prefix)) resources.define(object.metadata.name, resourcesOfDefinition(object));
+  for (const { object } of store.list(prefix)) resources.define(object.metadata.name, resourcesOfDefinition(object, dial));
   return store.watch(prefix, store.revision(), (event) => {
     const sameSpec = event.type === 'put' && event.previous && own(event.previous, 'spec') === own(event.object, 'spec');
-    if (!sameSpec) resources.define(event.object.metadata.name, event.type === 'delete' ? [] : resourcesOfDefinition(event.object));
+    if (!sameSpec) resources.define(event.object.metadata.name, event.type === 'delete' ? [] : resourcesOfDefinition(event.object, dial));
     if (event.type === 'delete') void deleteInstances(store, event.object);
   });
 }

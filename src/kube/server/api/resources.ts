@@ -1,7 +1,11 @@
 /** The table of everything that is served: built-in kinds and those of CustomResourceDefinitions. */
 import type { KindInfo, PrinterColumn } from '../../../objects/kind.ts';
 import { apiVersionOf } from '../../../objects/kind.ts';
+import type { KubeObject } from '../../../objects/meta.ts';
 import type { Schema } from '../../../objects/schema/schema.ts';
+
+/** Turns objects of a kind whose versions have different shapes into one version, in their order. Throws ApiError when it cannot. */
+export type Converter = (objects: readonly KubeObject[], apiVersion: string) => Promise<readonly KubeObject[]>;
 
 /** One kind in one served version. */
 export interface Resource {
@@ -25,6 +29,10 @@ export interface Resource {
   readonly custom: boolean;
   /** The apiVersion objects are stored with. */
   readonly storageApiVersion: string;
+  /** Present when the versions of the kind have different shapes. */
+  readonly converter?: Converter;
+  /** Paths (`.spec.color`) that field selectors know, of custom kinds. */
+  readonly selectableFields?: readonly string[];
   readonly deprecationWarning?: string;
 }
 
@@ -60,8 +68,13 @@ export class ResourceTable {
   /** Grows with every change: what caches of discovery and OpenAPI are keyed with. */
   generation = 1;
 
-  constructor(builtIn: readonly KindInfo[]) {
-    for (const info of builtIn) for (const resource of resourcesOf(info)) this.byPath.set(keyOf(resource.group, resource.version, resource.plural), resource);
+  /** `converters` by `group/plural`. */
+  constructor(builtIn: readonly KindInfo[], converters: Readonly<Record<string, Converter>> = {}) {
+    for (const info of builtIn) {
+      const name = `${info.group}/${info.plural}`;
+      const converter = Object.hasOwn(converters, name) ? { converter: converters[name]! } : {};
+      for (const resource of resourcesOf(info)) this.byPath.set(keyOf(resource.group, resource.version, resource.plural), { ...resource, ...converter });
+    }
   }
 
   find(group: string, version: string, plural: string): Resource | undefined {

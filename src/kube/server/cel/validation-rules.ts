@@ -103,10 +103,14 @@ function evaluate({ schema, rules }: Plan, value: unknown, before: unknown, path
   const self = toCel(value, schema);
   const hasBefore = before !== undefined && before !== null;
   const oldSelf = hasBefore && rules.some((rule) => rule.transition) ? toCel(before, schema) : undefined;
+  const unchanged = hasBefore && equal(value, before);
+  if (unchanged && !rules.some((rule) => rule.transition)) return;
   const size = Math.max(largestPart(self), largestPart(oldSelf));
   const shown = JSON.stringify(schema.type ?? 'object');
   for (const rule of rules) {
     if (rule.transition && !hasBefore && !rule.optionalOldSelf) continue;
+    // What did not change is not judged again by a rule that may be newer.
+    if (unchanged && !rule.transition) continue;
     const variables = { self, oldSelf: rule.optionalOldSelf ? (hasBefore ? Optional.of(oldSelf) : Optional.none()) : oldSelf };
     const field = `${path}${rule.fieldPath}` || '<nil>';
     const fail = (reason: Cause['reason'], detail: string): void => void causes.push({ reason, message: causeText(reason, shown, detail), field: field.replace(/^\./, '') });

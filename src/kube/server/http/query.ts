@@ -16,9 +16,9 @@ function numberOf(query: URLSearchParams, name: string): number | undefined {
 }
 
 export function listQuery(query: URLSearchParams): ListQuery {
-  const text = (name: 'labelSelector' | 'fieldSelector' | 'continue') => (query.get(name) ? { [name]: query.get(name)! } : {});
+  const text = (name: 'labelSelector' | 'fieldSelector' | 'continue' | 'resourceVersion' | 'resourceVersionMatch') => (query.get(name) ? { [name]: query.get(name)! } : {});
   const limit = numberOf(query, 'limit');
-  return { ...text('labelSelector'), ...text('fieldSelector'), ...text('continue'), ...(limit === undefined ? {} : { limit }) };
+  return { ...text('labelSelector'), ...text('fieldSelector'), ...text('continue'), ...text('resourceVersion'), ...text('resourceVersionMatch'), ...(limit === undefined ? {} : { limit }) };
 }
 
 export const isWatch = (query: URLSearchParams): boolean => flag(query, 'watch');
@@ -32,6 +32,7 @@ export function watchQuery(query: URLSearchParams): WatchQuery {
     ...(fieldSelector ? { fieldSelector } : {}),
     resourceVersion: query.get('resourceVersion') ?? '',
     bookmarks: flag(query, 'allowWatchBookmarks'),
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
     sendInitialEvents: flag(query, 'sendInitialEvents'),
     ...(timeoutSeconds ? { timeoutSeconds } : {}),
   };

@@ -89,13 +89,13 @@ async function handleCollection(call: Call): Promise<void> {
   switch (request.method) {
     case 'GET':
       if (isWatch(query)) streamWatch(env, response, resource, path.namespace, watchQuery(query), shape, handlers.closing);
-      else sendList(response, resource, listObjects(env, resource, path.namespace, listQuery(query)), shape, env.now());
+      else await sendList(response, resource, listObjects(env, resource, path.namespace, listQuery(query)), shape, env.now());
       return;
     case 'POST': {
       const context = writeContext(request, query, user);
       const object = await createObject(env, resource, resource.namespaced ? path.namespace : undefined, await bodyOf(request), context);
       addWarnings(response, context.warnings);
-      sendObject(response, 201, resource, object, shape, env.now());
+      await sendObject(response, 201, resource, object, shape, env.now());
       return;
     }
     case 'DELETE': {
@@ -103,7 +103,7 @@ async function handleCollection(call: Call): Promise<void> {
       const deletion = deletionOf(await bodyOf(request), query);
       const { items } = listObjects(env, resource, path.namespace, listQuery(query));
       const deleted = await Promise.all(items.map((item) => deleteObject(env, resource, item.metadata.namespace, item.metadata.name, deletion, context).catch(ignoreNotFound)));
-      sendList(response, resource, { items: deleted.flatMap((one) => (one ? [one.object] : [])), resourceVersion: String(env.store.revision()) }, shape, env.now());
+      await sendList(response, resource, { items: deleted.flatMap((one) => (one ? [one.object] : [])), resourceVersion: String(env.store.revision()) }, shape, env.now());
       return;
     }
     default: throw methodNotAllowed();
@@ -122,14 +122,14 @@ async function handleObject(call: Call): Promise<void> {
   const shape = shapeOf(request.headers.accept, query.get('includeObject'));
   if (request.method === 'GET') {
     if (isWatch(query)) streamWatch(env, response, resource, path.namespace, { ...watchQuery(query), fieldSelector: `metadata.name=${name}` }, shape, handlers.closing);
-    else sendObject(response, 200, resource, getObject(env, resource, path.namespace, name), shape, env.now());
+    else await sendObject(response, 200, resource, getObject(env, resource, path.namespace, name), shape, env.now());
     return;
   }
   if (request.method === 'DELETE') {
     const context = writeContext(request, query, user);
     const { object, done } = await deleteObject(env, resource, path.namespace, name, deletionOf(await bodyOf(request), query), context);
     addWarnings(response, context.warnings);
-    if (!done || (resource.group === '' && resource.kind === 'Pod')) sendObject(response, 200, resource, object, shape, env.now());
+    if (!done || (resource.group === '' && resource.kind === 'Pod')) await sendObject(response, 200, resource, object, shape, env.now());
     else sendJson(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details: { name, ...(resource.group ? { group: resource.group } : {}), kind: resource.plural, uid: object.metadata.uid } });
     return;
   }
@@ -147,7 +147,7 @@ async function writeObject(call: Call, subresource: ObjectSubresource, show: (ob
     const body = await bodyOf(request);
     const object = await createOnPut(call, target, body, context) ?? await updateObject(env, target, body, context);
     addWarnings(response, context.warnings);
-    sendObject(response, 200, resource, show(object), shape, env.now());
+    await sendObject(response, 200, resource, show(object), shape, env.now());
     return;
   }
   if (request.method !== 'PATCH') throw methodNotAllowed();
@@ -155,7 +155,7 @@ async function writeObject(call: Call, subresource: ObjectSubresource, show: (ob
   if (type === 'apply' && !query.get('fieldManager')) throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions' }, '', [required('fieldManager', 'is required for apply patch')]);
   const { object, created } = await patchObject(env, target, type, await bodyOf(request, type === 'apply' ? 'yaml' : 'json'), context, isForced(query));
   addWarnings(response, context.warnings);
-  sendObject(response, created ? 201 : 200, resource, show(object), shape, env.now());
+  await sendObject(response, created ? 201 : 200, resource, show(object), shape, env.now());
 }
 
 /** Leases and events may be created by PUT; all other kinds answer 404 for a name that does not exist. */
@@ -202,7 +202,7 @@ async function handleSubresource(call: Call): Promise<void> {
   const name = path.name!;
   if (resource.namespaced && path.namespace === undefined) throw pathNotFound();
   if (path.subresource === 'status' && resource.status) {
-    if (request.method === 'GET') sendObject(response, 200, resource, getObject(env, resource, path.namespace, name), shapeOf(request.headers.accept, null), env.now());
+    if (request.method === 'GET') await sendObject(response, 200, resource, getObject(env, resource, path.namespace, name), shapeOf(request.headers.accept, null), env.now());
     else await writeObject(call, 'status', (object) => object);
   } else if (path.subresource === 'scale' && resource.scale) await handleScale(call);
   else if (path.subresource === 'log' && core('pods')) {

@@ -6,7 +6,7 @@ import type { KubeObject } from '../../../objects/meta.ts';
 import { ApiError } from '../../client/client.ts';
 import type { Resource } from '../api/resources.ts';
 import type { Listed } from '../rest/read.ts';
-import { asVersion } from '../rest/versions.ts';
+import { asVersion, prepareVersions } from '../rest/versions.ts';
 import { internal, statusOf } from '../status.ts';
 import { partialMetadata, toTable } from '../table/table.ts';
 import type { Shape } from './media-type.ts';
@@ -65,23 +65,25 @@ export function sendError(response: ServerResponse, thrown: unknown, log: Logger
   sendJson(response, error.code, statusOf(error));
 }
 
-/** Sends one object in the asked shape. */
-export function sendObject(response: ServerResponse, code: number, resource: Resource, object: KubeObject, shape: Shape, nowMs: number): void {
+/** Sends one object in the asked shape and the resource's version. @throws ApiError when it cannot be converted */
+export async function sendObject(response: ServerResponse, code: number, resource: Resource, object: KubeObject, shape: Shape, nowMs: number): Promise<void> {
+  if (resource.converter) await prepareVersions([object], resource);
   const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
-  if (shape.as === 'table') sendJson(response, code, toTable(resource, [object], metadata, shape.include, nowMs));
+  if (shape.as === 'table') sendJson(response, code, toTable(resource, [asVersion(object, resource)], metadata, shape.include, nowMs));
   else if (shape.as === 'metadata') sendJson(response, code, partialMetadata(object));
   else sendText(response, code, `${jsonOf(object, resource)}\n`);
 }
 
-/** Sends a list in the asked shape. */
-export function sendList(response: ServerResponse, resource: Resource, listed: Listed, shape: Shape, nowMs: number): void {
+/** Sends a list in the asked shape and the resource's version. @throws ApiError when it cannot be converted */
+export async function sendList(response: ServerResponse, resource: Resource, listed: Listed, shape: Shape, nowMs: number): Promise<void> {
+  if (resource.converter) await prepareVersions(listed.items, resource);
   const metadata = {
     resourceVersion: listed.resourceVersion,
     ...(listed.continue ? { continue: listed.continue } : {}),
     ...(listed.remainingItemCount ? { remainingItemCount: listed.remainingItemCount } : {}),
   };
   if (shape.as === 'table') {
-    sendJson(response, 200, toTable(resource, listed.items, metadata, shape.include, nowMs));
+    sendJson(response, 200, toTable(resource, listed.items.map((item) => asVersion(item, resource)), metadata, shape.include, nowMs));
     return;
   }
   const partial = shape.as === 'metadata';

@@ -2,9 +2,12 @@ import type { ServerResponse } from 'node:http';
 import type { KubeObject } from '../../../objects/meta.ts';
 import type { Resource } from '../api/resources.ts';
 import type { Environment } from '../rest/context.ts';
-import { listObjects, type ListQuery } from '../rest/read.ts';
+import { listObjects, revisionOf, type ListQuery } from '../rest/read.ts';
 import { watchObjects } from '../rest/watch.ts';
-import { badRequest } from '../status.ts';
+import { messageOf } from '../../../base/errors.ts';
+import { ApiError } from '../../client/client.ts';
+import { asVersion, prepareVersions } from '../rest/versions.ts';
+import { forbiddenField, internal, invalid, statusOf } from '../status.ts';
 import { partialMetadata, toTable } from '../table/table.ts';
 import type { Shape } from './media-type.ts';
 import { jsonOf } from './respond.ts';
@@ -24,20 +27,30 @@ export interface WatchQuery extends ListQuery {
 
 /** Streams changes until the client goes away, the time is over, or the server closes. */
 export function streamWatch(env: Environment, response: ServerResponse, resource: Resource, namespace: string | undefined, query: WatchQuery, shape: Shape, closing: AbortSignal): void {
+  checkOptions(query);
   let headers = true;
   const encode = (type: string, object: KubeObject): string => {
     if (shape.as === 'table') {
-      const table = toTable(resource, [object], { resourceVersion: object.metadata.resourceVersion ?? '' }, shape.include, env.now(), headers);
+      const table = toTable(resource, [type === 'BOOKMARK' ? object : asVersion(object, resource)], { resourceVersion: object.metadata.resourceVersion ?? '' }, shape.include, env.now(), headers);
       headers = false;
       return JSON.stringify({ type, object: table });
     }
     return `{"type":"${type}","object":${shape.as === 'metadata' ? JSON.stringify(partialMetadata(object)) : jsonOf(object, resource)}}`;
   };
+  const inOrder = resource.converter && afterConversion(resource, (thrown) => {
+    const error = thrown instanceof ApiError ? thrown : internal(messageOf(thrown));
+    response.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`);
+  });
   // What happens before the headers are out is collected: a refusal must still be able to change the status.
   let queued: string[] | undefined = [];
   const send = (type: string, object: KubeObject): void => {
+    if (inOrder) inOrder(object, () => write(type, object));
+    else write(type, object);
+  };
+  const write = (type: string, object: KubeObject): void => {
     const line = `${encode(type, object)}\n`;
     if (queued) queued.push(line);
+    else if (response.writableEnded) return;
     else if (response.writableLength > MAX_PENDING_BYTES) response.destroy();
     else response.write(line);
   };
@@ -46,8 +59,7 @@ export function streamWatch(env: Environment, response: ServerResponse, resource
     send('BOOKMARK', { kind: resource.kind, apiVersion: resource.apiVersion, metadata } as unknown as KubeObject);
   };
   const fresh = query.resourceVersion === '' || query.resourceVersion === '0' || query.sendInitialEvents;
-  const from = fresh ? env.store.revision() : Number(query.resourceVersion);
-  if (!Number.isInteger(from)) throw badRequest(`invalid resource version: "${query.resourceVersion}"`);
+  const from = fresh ? env.store.revision() : revisionOf(query.resourceVersion);
   if (fresh) for (const object of listObjects(env, resource, namespace, { ...selectors(query) }).items) send('ADDED', object);
   if (query.sendInitialEvents) bookmark({ 'k8s.io/initial-events-end': 'true' });
   const stop = watchObjects(env, resource, namespace, query, from, (event) => send(event.type, event.object));
@@ -73,6 +85,30 @@ export function streamWatch(env: Environment, response: ServerResponse, resource
     clearInterval(ticker);
     closing.removeEventListener('abort', end);
   });
+}
+
+/** Runs something when an object is in the resource's version, in the order of the calls. After a failure nothing runs any more. */
+function afterConversion(resource: Resource, onError: (thrown: unknown) => void): (object: KubeObject, then: () => void) => void {
+  let tail: Promise<boolean> = Promise.resolve(true);
+  return (object, then) => {
+    tail = tail.then(async (whole) => {
+      if (!whole) return false;
+      await prepareVersions([object], resource);
+      then();
+      return true;
+    }).catch((thrown: unknown) => {
+      onError(thrown);
+      return false;
+    });
+  };
+}
+
+function checkOptions({ sendInitialEvents, resourceVersionMatch = '' }: WatchQuery): void {
+  const fail = (detail: string): never => {
+    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [forbiddenField('resourceVersionMatch', detail)]);
+  };
+  if (resourceVersionMatch !== '' && !sendInitialEvents) fail('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  if (sendInitialEvents && resourceVersionMatch !== 'NotOlderThan') fail('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
 }
 
 function selectors({ labelSelector, fieldSelector }: ListQuery): ListQuery {

@@ -11,6 +11,7 @@ import { decodeObject, contentCauses, withDefaults } from './decode.ts';
 import { checkMetadata, generatedName } from './names.ts';
 import { checkNamespace } from './namespace-lifecycle.ts';
 import { strategyOf } from './strategies.ts';
+import { toStorage } from './versions.ts';
 
 /** Tries of `generateName` before giving up. */
 const MAX_NAME_TRIES = 8;
@@ -92,7 +93,7 @@ export function uniqueCauses<T extends { readonly field: string; readonly messag
 async function store(env: Environment, resource: Resource, namespace: string | undefined, draft: Draft, context: WriteContext): Promise<KubeObject> {
   if (resource.group === '' && resource.kind === 'Service') env.services.allocate(draft, undefined);
   const key = storageKey(resource, textAt(draft.metadata, 'name'), namespace);
-  const object = { ...draft, apiVersion: resource.storageApiVersion } as unknown as KubeObject;
+  const object = await toStorage(draft as unknown as KubeObject, resource);
   if (context.dryRun) {
     const existing = env.store.get(key);
     if (existing) throw new RevisionConflict(key, 0, existing.revision);

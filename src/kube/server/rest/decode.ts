@@ -72,14 +72,14 @@ const BLOCKING: ReadonlySet<Cause['reason']> = new Set(['FieldValueRequired', 'F
 
 /** What the schema and its rules and, when every field has the right type, the kind's own rules find wrong. */
 export function contentCauses(resource: Resource, draft: Draft, old: KubeObject | undefined, ownRules = true): Cause[] {
-  const causes = schemaCauses(resource, draft);
+  const causes = schemaCauses(resource, draft, resource.custom ? old : undefined);
   if (resource.custom && !causes.some((cause) => BLOCKING.has(cause.reason))) causes.push(...checkRules(resource.schema, draft, old));
   if (!ownRules || causes.some((cause) => cause.reason === 'FieldValueTypeInvalid')) return causes;
   return [...causes, ...(strategyOf(resource).validate?.(draft, old) ?? [])];
 }
 
-function schemaCauses(resource: Resource, draft: Draft): Cause[] {
-  const causes = validateSchema(resource.schema, draft).map(({ path, reason, message }) => ({ reason, message, field: path || '<nil>' }));
+function schemaCauses(resource: Resource, draft: Draft, old?: KubeObject): Cause[] {
+  const causes = validateSchema(resource.schema, draft, '', old).map(({ path, reason, message }) => ({ reason, message, field: path || '<nil>' }));
   // Keys of built-in lists are for merging; whether one may come twice is a kind's own rule.
   return resource.custom ? causes : causes.filter((cause) => cause.reason !== 'FieldValueDuplicate');
 }

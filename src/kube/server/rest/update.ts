@@ -14,7 +14,7 @@ import { createDraft, uniqueCauses } from './create.ts';
 import { decodeObject, finishDraft, contentCauses, withDefaults } from './decode.ts';
 import { checkMetadata } from './names.ts';
 import { strategyOf } from './strategies.ts';
-import { asVersion } from './versions.ts';
+import { asVersion, prepareVersions, toStorage } from './versions.ts';
 
 /** Subresources that write the object itself. */
 export type ObjectSubresource = '' | 'status' | 'finalize' | 'binding' | 'scale';
@@ -134,12 +134,14 @@ async function modify(env: Environment, target: Target, context: WriteContext, c
   for (let race = 0; race < MAX_RACES; race++) {
     const entry = env.store.get(key);
     if (!entry) throw notFound(resource, name);
-    const live = entry.object;
+    await prepareVersions([entry.object], resource);
+    // Judged in the version of the request.
+    const live = resource.converter ? asVersion(entry.object, resource) : entry.object;
     const changed = change(live);
     checkPreconditions(resource, name, changed, live);
     const draft = await admitUpdate(env, target, context, keepServerFields(env, target, changed, live), live, tracked);
-    const object = { ...draft, apiVersion: resource.storageApiVersion } as unknown as KubeObject;
-    if (equal(object, live)) return live;
+    const object = await toStorage(draft as unknown as KubeObject, resource);
+    if (equal(object, entry.object)) return entry.object;
     if (context.dryRun) return object;
     try {
       if (isGone(resource, object)) {

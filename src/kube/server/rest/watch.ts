@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../../objects/meta.ts';
 import type { Resource } from '../api/resources.ts';
 import { storagePrefix } from '../api/storage-key.ts';
-import { expired } from '../status.ts';
+import { expired, versionTooLarge } from '../status.ts';
 import { RevisionCompacted, type StoreEvent } from '../store/store.ts';
 import type { Environment } from './context.ts';
 import { selectorOf, type ListQuery } from './read.ts';
@@ -14,10 +14,12 @@ export interface ObjectEvent {
 
 /**
  * Calls back with every change of chosen objects after a resourceVersion. Callbacks are synchronous and share their objects.
- * @throws ApiError 400, or 410 when the history does not reach back to `from`
+ * @throws ApiError 400, 410 when the history does not reach back to `from`, 504 when `from` is still to come
  */
 export function watchObjects(env: Environment, resource: Resource, namespace: string | undefined, query: ListQuery, from: number, listener: (event: ObjectEvent) => void): () => void {
   const selected = selectorOf(resource, query);
+  const now = env.store.revision();
+  if (from > now) throw versionTooLarge(from, now);
   try {
     return env.store.watch(storagePrefix(resource, namespace), from, (change) => {
       // A watcher that fails must not fail the write it is told about.

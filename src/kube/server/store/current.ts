@@ -43,6 +43,20 @@ export class CurrentState {
     return found;
   }
 
+  /** {@link list} as it was at a revision: today's entries with the events since then taken back. */
+  listAt(revision: number, prefix: string, after = '', limit = Infinity): StoredEntry[] {
+    if (revision < this.compacted) throw new RevisionCompacted(revision, this.compacted);
+    const before = new Map<string, KubeObject | undefined>();
+    for (let index = this.history.length - 1; index >= 0 && this.history[index]!.revision > revision; index--) {
+      const event = this.history[index]!;
+      if (event.key.startsWith(prefix) && event.key > after) before.set(event.key, event.previous);
+    }
+    const entries = this.list(prefix, after).filter((entry) => !before.has(entry.key));
+    for (const [key, object] of before) if (object) entries.push({ key, revision: Number(object.metadata.resourceVersion), object });
+    entries.sort((a, b) => (a.key < b.key ? -1 : 1));
+    return limit < entries.length ? entries.slice(0, limit) : entries;
+  }
+
   count(prefix: string): number {
     return this.lowerBound(`${prefix}\uffff`) - this.lowerBound(prefix);
   }

@@ -60,7 +60,7 @@ export function openLmdbStore(directory: string, historyLimit = 1000): Store {
   return {
     revision: () => state.revision,
     get: (key) => state.get(key),
-    list: (prefix, { after, limit } = {}) => state.list(prefix, after, limit),
+    list: (prefix, { after, limit, at } = {}) => (at === undefined || at >= state.revision ? state.list(prefix, after, limit) : state.listAt(at, prefix, after, limit)),
     count: (prefix) => state.count(prefix),
     put: (key, object, expected) => commit(key, expected, (revision) => ({ object: stamp(object, revision), gone: false })),
     delete: (key, expected) => commit(key, expected, (revision) => ({ object: stamp(state.get(key)!.object, revision), gone: true })),

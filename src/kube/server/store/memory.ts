@@ -13,7 +13,7 @@ export function openMemoryStore(historyLimit = 1000): Store {
   return {
     revision: () => state.revision,
     get: (key) => state.get(key),
-    list: (prefix, { after, limit } = {}) => state.list(prefix, after, limit),
+    list: (prefix, { after, limit, at } = {}) => (at === undefined || at >= state.revision ? state.list(prefix, after, limit) : state.listAt(at, prefix, after, limit)),
     count: (prefix) => state.count(prefix),
     async put(key, object, expected): Promise<StoredEntry> {
       check(key, expected);

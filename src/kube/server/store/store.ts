@@ -50,8 +50,11 @@ export interface Store {
   /** The revision of the last write, at least 1. */
   revision(): number;
   get(key: string): StoredEntry | undefined;
-  /** Entries whose key starts with the prefix and is greater than `after`, in key order, at most `limit`. */
-  list(prefix: string, options?: { readonly after?: string; readonly limit?: number }): StoredEntry[];
+  /**
+   * Entries whose key starts with the prefix and is greater than `after`, in key order, at most `limit`. With `at` those of an earlier revision;
+   * throws {@link RevisionCompacted} when the history does not reach back to it.
+   */
+  list(prefix: string, options?: { readonly after?: string; readonly limit?: number; readonly at?: number }): StoredEntry[];
   /** How many keys start with the prefix. */
   count(prefix: string): number;
   /** Writes a key that must have revision `expected` (0: must not exist). Rejects with {@link RevisionConflict}. */

@@ -3,8 +3,6 @@ import type { KubeObject } from '../../../../objects/meta.ts';
 import { at, equal, isObject, listAt, own, textAt } from '../../json.ts';
 import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
-import { checkRuleTexts } from '../../cel/validation-rules.ts';
-import { timestamp } from '../context.ts';
 
 const field = (...path: string[]) => (object: KubeObject): string => textAt(object, ...path);
 
@@ -95,47 +93,6 @@ export const INGRESS_STRATEGY: Strategy = {
         if (type !== 'ImplementationSpecific' && !text.startsWith('/')) causes.push(invalidValue(`${where}.path`, text, 'must be an absolute path'));
       });
     });
-    return causes;
-  },
-};
-
-/** Definitions: names that follow from others. The conditions are set when the kind is served. */
-export const CRD_STRATEGY: Strategy = {
-  generation: true,
-  defaults(draft) {
-    const names = at(draft, 'spec', 'names');
-    if (!isObject(names)) return;
-    names['singular'] ??= textAt(names, 'kind').toLowerCase();
-    names['listKind'] ??= `${textAt(names, 'kind')}List`;
-    const spec = draft['spec'] as Record<string, unknown>;
-    spec['conversion'] ??= { strategy: 'None' };
-  },
-  prepareCreate(draft, env) {
-    const time = timestamp(env.now());
-    draft['status'] = {
-      acceptedNames: at(draft, 'spec', 'names'),
-      conditions: [
-        { lastTransitionTime: time, message: 'no conflicts found', reason: 'NoConflicts', status: 'True', type: 'NamesAccepted' },
-        { lastTransitionTime: time, message: 'the initial names have been accepted', reason: 'InitialNamesAccepted', status: 'True', type: 'Established' },
-      ],
-      storedVersions: listAt(draft, 'spec', 'versions').filter((version) => own(version, 'storage') === true).map((version) => textAt(version, 'name')),
-    };
-  },
-  validate(draft, old) {
-    const causes: Cause[] = [];
-    const name = `${textAt(draft, 'spec', 'names', 'plural')}.${textAt(draft, 'spec', 'group')}`;
-    if (textAt(draft, 'metadata', 'name') !== name) causes.push(invalidValue('metadata.name', textAt(draft, 'metadata', 'name'), 'must be spec.names.plural+"."+spec.group'));
-    const versions = listAt(draft, 'spec', 'versions');
-    if (versions.filter((version) => own(version, 'storage') === true).length !== 1) causes.push(invalidValue('spec.versions', versions.map((version) => textAt(version, 'name')), 'must have exactly one version marked as storage version'));
-    versions.forEach((version, index) => {
-      if (!isObject(at(version, 'schema', 'openAPIV3Schema'))) causes.push(required(`spec.versions[${index}].schema.openAPIV3Schema`, 'schemas are required'));
-      // A schema that was taken before is not judged again.
-      const before = listAt(old, 'spec', 'versions').find((one) => textAt(one, 'name') === textAt(version, 'name'));
-      if (before && equal(own(before, 'schema'), own(version, 'schema'))) return;
-      for (const { field: where, rule, why } of checkRuleTexts(at(version, 'schema', 'openAPIV3Schema'), `spec.versions[${index}].schema.openAPIV3Schema`)) causes.push(invalidValue(where, rule, why));
-    });
-    if (textAt(draft, 'spec', 'conversion', 'strategy') === 'Webhook') causes.push(notSupported('spec.conversion.strategy', 'Webhook', ['None']));
-    if (old) for (const path of [['group'], ['scope'], ['names', 'kind'], ['names', 'plural']]) if (!equal(at(draft, 'spec', ...path), at(old, 'spec', ...path))) causes.push(invalidValue(`spec.${path.join('.')}`, at(draft, 'spec', ...path), 'field is immutable'));
     return causes;
   },
 };
