@@ -6,7 +6,7 @@ import { applyOverrides } from './overrides.ts';
 import { ownerOf } from './owner.ts';
 import { annotationProblems, skipReason } from './policy.ts';
 import { rewriteProbes, type AppProbers } from './probes.ts';
-import { podProxyConfig, type PodProxyConfig } from './proxy-config.ts';
+import { applyingProxyConfigs, podProxyConfig, type PodProxyConfig } from './proxy-config.ts';
 import { renderCustom } from './template-custom.ts';
 import { renderGateway, renderGrpcSimple } from './template-gateway.ts';
 import { templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
@@ -46,7 +46,8 @@ export function injectPod(pod: Pod, context: InjectionContext, options: InjectOp
   const annotations = pod.metadata?.annotations ?? {};
   const problems = annotationProblems(annotations);
   if (problems.length > 0) return { kind: 'failed', message: problems.join('; ') };
-  const proxyConfig = podProxyConfig(context.meshConfig, annotations['proxy.istio.io/config']);
+  const objects = applyingProxyConfigs(context.proxyConfigs ?? [], { namespace, labels: pod.metadata?.labels ?? {} }, context.meshConfig.rootNamespace || context.values.global?.istioNamespace || 'istio-system');
+  const proxyConfig = podProxyConfig(context.meshConfig, annotations['proxy.istio.io/config'], objects);
   if (typeof proxyConfig === 'string') return { kind: 'failed', message: proxyConfig };
   const names = selectTemplates(annotations, context);
   const custom = context.values.sidecarInjectorWebhook?.templates ?? {};

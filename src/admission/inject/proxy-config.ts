@@ -1,6 +1,6 @@
-// ProxyConfig of one pod: built-in defaults, the mesh's defaultConfig, the pod's own annotation.
+// ProxyConfig of one pod: built-in defaults, the mesh's defaultConfig, ProxyConfig objects, the pod's own annotation.
 import { parse } from 'yaml';
-import type { InjectionMeshConfig, Json, JsonObject } from './types.ts';
+import type { InjectionMeshConfig, Json, JsonObject, ProxyConfigObject } from './types.ts';
 
 /** Built-in values: they are left out of the PROXY_CONFIG variable. @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig */
 const DEFAULTS: Readonly<Record<string, Json>> = {
@@ -21,29 +21,69 @@ export interface PodProxyConfig {
   readonly concurrency: number | undefined;
 }
 
-/** Merges per top-level field; `proxyMetadata` by entry. Returns a sentence instead when the annotation is not YAML. */
-export function podProxyConfig(mesh: InjectionMeshConfig, annotation: string | undefined): PodProxyConfig | string {
-  let merged: Record<string, Json | undefined> = { ...mesh.defaultConfig };
-  if (annotation !== undefined) {
-    let own: unknown;
-    try {
-      own = parse(annotation);
-    } catch (thrown) {
-      return `invalid proxy.istio.io/config: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-    }
-    if (own !== null && (typeof own !== 'object' || Array.isArray(own))) return 'invalid proxy.istio.io/config: it is not a map';
-    const fields = (own ?? {}) as JsonObject;
-    const metadata = { ...(merged['proxyMetadata'] as JsonObject | undefined), ...(fields['proxyMetadata'] as JsonObject | undefined) };
-    merged = { ...merged, ...fields, ...(Object.keys(metadata).length > 0 ? { proxyMetadata: metadata } : {}) };
+/**
+ * Merges per top-level field; `proxyMetadata` by entry. Stronger first: the ProxyConfig that selects the pod, its annotation, the namespace's ProxyConfig, the mesh's, `defaultConfig`.
+ * Returns a sentence instead when the annotation is not YAML.
+ */
+export function podProxyConfig(mesh: InjectionMeshConfig, annotation: string | undefined, objects: ApplyingProxyConfigs = NO_OBJECTS): PodProxyConfig | string {
+  const own = annotation === undefined ? {} : parseAnnotation(annotation);
+  if (typeof own === 'string') return own;
+  return proxyConfigOf([mesh.defaultConfig, asFields(objects.mesh), asFields(objects.namespace), own, asFields(objects.workload)].reduce<JsonObject>(merged, {}));
+}
+
+/** At most one ProxyConfig of each reach holds for a pod. */
+export interface ApplyingProxyConfigs {
+  readonly mesh: ProxyConfigObject | undefined;
+  readonly namespace: ProxyConfigObject | undefined;
+  readonly workload: ProxyConfigObject | undefined;
+}
+
+const NO_OBJECTS: ApplyingProxyConfigs = { mesh: undefined, namespace: undefined, workload: undefined };
+
+/** The ProxyConfigs for a pod; of several with the same reach the oldest. @see https://istio.io/latest/docs/reference/config/networking/proxy-config/ */
+export function applyingProxyConfigs(objects: readonly ProxyConfigObject[], pod: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> }, rootNamespace: string): ApplyingProxyConfigs {
+  const age = ({ metadata }: ProxyConfigObject): string => `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
+  const sorted = [...objects].sort((a, b) => (age(a) < age(b) ? -1 : 1));
+  const selector = ({ spec }: ProxyConfigObject): readonly (readonly [string, string])[] => Object.entries(spec?.selector?.matchLabels ?? {});
+  const everybody = (namespace: string): ProxyConfigObject | undefined => sorted.find((object) => object.metadata.namespace === namespace && selector(object).length === 0);
+  return {
+    mesh: everybody(rootNamespace),
+    namespace: pod.namespace === rootNamespace ? undefined : everybody(pod.namespace),
+    workload: sorted.find((object) => object.metadata.namespace === pod.namespace && selector(object).length > 0 && selector(object).every(([key, value]) => Object.hasOwn(pod.labels, key) && pod.labels[key] === value)),
+  };
+}
+
+/** A ProxyConfig in the words of `defaultConfig`. */
+function asFields(object: ProxyConfigObject | undefined): JsonObject {
+  const { concurrency, environmentVariables, image } = object?.spec ?? {};
+  return { ...(typeof concurrency === 'number' && { concurrency }), ...(environmentVariables && { proxyMetadata: environmentVariables }), ...(image && { image }) };
+}
+
+function merged(base: JsonObject, overlay: JsonObject | undefined): JsonObject {
+  const metadata = { ...(base['proxyMetadata'] as JsonObject | undefined), ...(overlay?.['proxyMetadata'] as JsonObject | undefined) };
+  return { ...base, ...overlay, ...(Object.keys(metadata).length > 0 ? { proxyMetadata: metadata } : {}) };
+}
+
+function parseAnnotation(text: string): JsonObject | string {
+  let own: unknown;
+  try {
+    own = parse(text);
+  } catch (thrown) {
+    return `invalid proxy.istio.io/config: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
-  const own = Object.fromEntries(Object.entries(merged).filter(([key, value]) => value !== undefined && value !== null && !(Object.hasOwn(DEFAULTS, key) && DEFAULTS[key] === value)));
+  if (own !== null && (typeof own !== 'object' || Array.isArray(own))) return 'invalid proxy.istio.io/config: it is not a map';
+  return (own ?? {}) as JsonObject;
+}
+
+function proxyConfigOf(all: JsonObject): PodProxyConfig {
+  const own = Object.fromEntries(Object.entries(all).filter(([key, value]) => value !== undefined && value !== null && !(Object.hasOwn(DEFAULTS, key) && DEFAULTS[key] === value)));
   return {
     own,
-    interceptionMode: typeof merged['interceptionMode'] === 'string' ? merged['interceptionMode'] : 'REDIRECT',
-    statusPort: typeof merged['statusPort'] === 'number' ? merged['statusPort'] : 15020,
-    holdApplicationUntilProxyStarts: typeof merged['holdApplicationUntilProxyStarts'] === 'boolean' ? merged['holdApplicationUntilProxyStarts'] : undefined,
-    proxyMetadata: Object.fromEntries(Object.entries((merged['proxyMetadata'] as JsonObject | undefined) ?? {}).map(([key, value]) => [key, String(value)])),
-    image: merged['image'] as JsonObject | undefined,
-    concurrency: typeof merged['concurrency'] === 'number' ? merged['concurrency'] : undefined,
+    interceptionMode: typeof all['interceptionMode'] === 'string' ? all['interceptionMode'] : 'REDIRECT',
+    statusPort: typeof all['statusPort'] === 'number' ? all['statusPort'] : 15020,
+    holdApplicationUntilProxyStarts: typeof all['holdApplicationUntilProxyStarts'] === 'boolean' ? all['holdApplicationUntilProxyStarts'] : undefined,
+    proxyMetadata: Object.fromEntries(Object.entries((all['proxyMetadata'] as JsonObject | undefined) ?? {}).map(([key, value]) => [key, String(value)])),
+    image: all['image'] as JsonObject | undefined,
+    concurrency: typeof all['concurrency'] === 'number' ? all['concurrency'] : undefined,
   };
 }

@@ -99,10 +99,23 @@ export interface ProxyValues {
 /** The part of MeshConfig injection reads. */
 export interface InjectionMeshConfig {
   readonly trustDomain?: string;
+  /** Default `istio-system`. */
+  readonly rootNamespace?: string;
   readonly proxyListenPort?: number;
   readonly enablePrometheusMerge?: boolean;
   readonly inboundTrafficPolicy?: { readonly mode?: string };
   readonly defaultConfig?: JsonObject;
+}
+
+/** A ProxyConfig object, as far as injection reads it. */
+export interface ProxyConfigObject {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly creationTimestamp?: string };
+  readonly spec?: {
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+    readonly concurrency?: number | null;
+    readonly environmentVariables?: Readonly<Record<string, string>>;
+    readonly image?: { readonly imageType?: string };
+  };
 }
 
 /** Everything injection knows beside the pod. */
@@ -115,6 +128,8 @@ export interface InjectionContext {
   readonly nativeSidecars?: boolean;
   /** Environment of the control plane that reaches pods (`COMPLIANCE_POLICY`). */
   readonly env?: Readonly<Record<string, string>>;
+  /** ProxyConfig objects of all namespaces. Default none. */
+  readonly proxyConfigs?: readonly ProxyConfigObject[];
   /** Annotations of the pod's namespace (OpenShift's user ranges). */
   readonly namespaceAnnotations?: Readonly<Record<string, string>>;
 }

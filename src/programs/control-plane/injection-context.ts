@@ -6,8 +6,9 @@ import { defaultInjectionValues } from '../../admission/inject/defaults.ts';
 import type { InjectionContext, InjectionMeshConfig, InjectionValues } from '../../admission/inject/types.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
+import type { ProxyConfig } from '../../objects/istio/proxy-config.ts';
 import type { KubeObject } from '../../objects/meta.ts';
-import { CONFIG_MAP } from '../../objects/resource-types.ts';
+import { CONFIG_MAP, PROXY_CONFIG } from '../../objects/resource-types.ts';
 import type { ObjectSource } from './object-source.ts';
 
 const log = createLogger('injector');
@@ -30,9 +31,10 @@ export async function injectionSource(options: InjectionSourceOptions): Promise<
   const maps = createInformer<ConfigMap>(client, CONFIG_MAP, { signal, namespace: options.systemNamespace, fieldSelector: `metadata.name=${name}` });
   const values = latest(() => maps.items().get(`${options.systemNamespace}/${name}`)?.data?.['values'], (text) => merge(defaultInjectionValues(options.version), JSON.parse(text)) as InjectionValues, defaultInjectionValues(options.version));
   const meshConfig = latest(() => source.meshConfigText(), (text) => (parse(text) ?? {}) as InjectionMeshConfig, {});
-  await maps.synced;
+  const proxyConfigs = createInformer<ProxyConfig>(client, PROXY_CONFIG, { signal, optional: true });
+  await Promise.all([maps.synced, proxyConfigs.synced]);
   return (namespace) => ({
-    values: values(), meshConfig: meshConfig(), ...(revision !== '' && { revision }),
+    values: values(), meshConfig: meshConfig(), proxyConfigs: [...proxyConfigs.items().values()], ...(revision !== '' && { revision }),
     namespaceAnnotations: source.namespaces().get(namespace)?.metadata.annotations ?? {},
   });
 }
