@@ -67,7 +67,7 @@ export function validatingWebhookConfiguration(options: WebhookOptions = {}): Js
       name: 'rev.validation.istio.io',
       clientConfig: clientConfig(serviceName(revision), namespace, '/validate', caBundle),
       rules: [{
-        operations: ['CREATE', 'UPDATE'], apiGroups: ['security.istio.io', 'networking.istio.io', 'telemetry.istio.io', 'extensions.istio.io'], apiVersions: ['*'], resources: ['*'], scope: '*',
+        operations: ['CREATE', 'UPDATE'], apiGroups: ['security.istio.io', 'networking.istio.io', 'telemetry.istio.io', 'extensions.istio.io', 'authentication.istio.io', 'rbac.istio.io'], apiVersions: ['*'], resources: ['*'], scope: '*',
       }],
       // Becomes Fail once the control plane answers: until then a missing webhook must not block the installation itself.
       failurePolicy: 'Ignore', sideEffects: 'None', matchPolicy: 'Equivalent', timeoutSeconds: 10, admissionReviewVersions: ['v1'],

@@ -9,6 +9,7 @@ import { crdOf } from '../kube/server/api/crd.ts';
 import type { KubeClient } from '../kube/client/client.ts';
 import type { Namespace } from '../objects/kubernetes/namespace.ts';
 import type { KubeObject } from '../objects/meta.ts';
+import { LEGACY_KINDS } from '../objects/istio/legacy/kinds.ts';
 import { KINDS } from '../objects/registry.ts';
 import { NAMESPACE } from '../objects/resource-types.ts';
 
@@ -23,9 +24,14 @@ export const lookupResource: ResourceLookup = (object) => {
 export const VERSION = process.env['MELTEMI_BUILD_VERSION'] ?? '0.0.0';
 
 export function meshSteps(spec: OperatorSpec): readonly InstallStep[] {
-  const crds = KINDS.filter((kind) => kind.custom).map((kind) => crdOf(kind) as KubeObject);
+  const crds = KINDS.filter((kind) => kind.custom).map((kind) => (LEGACY_KINDS.includes(kind) ? withoutFinding(crdOf(kind)) : crdOf(kind)));
   const webhooks = [mutatingWebhookConfiguration(), validatingWebhookConfiguration()] as unknown as readonly KubeObject[];
   return installSteps(spec, { version: VERSION, crds, webhooks });
+}
+
+/** `analyze` finds definitions of kinds that Istio gave up; these are ours, and work. */
+function withoutFinding(definition: KubeObject): KubeObject {
+  return { ...definition, metadata: { ...definition.metadata, annotations: { 'galley.istio.io/analyze-suppress': 'IST0002' } } };
 }
 
 export interface MeshInstallation {

@@ -7,8 +7,8 @@ const READ = ['get', 'list', 'watch'];
 
 const rule = (group: string, resources: readonly string[], verbs: readonly string[]): PolicyRule => ({ apiGroups: [group], resources, verbs });
 
-/** Istio's groups and those of its gateways: configuration, which istiod only reads. */
-const CONFIG_GROUPS = ['networking.istio.io', 'security.istio.io', 'telemetry.istio.io', 'extensions.istio.io'];
+/** Istio's groups, those it gave up, and SMI's: configuration, which istiod only reads. */
+const CONFIG_GROUPS = ['networking.istio.io', 'security.istio.io', 'telemetry.istio.io', 'extensions.istio.io', 'authentication.istio.io', 'rbac.istio.io', 'split.smi-spec.io', 'specs.smi-spec.io', 'access.smi-spec.io'];
 
 const GATEWAY_API_GROUPS = ['gateway.networking.k8s.io', 'gateway.networking.x-k8s.io'];
 const DEPLOY = [...READ, 'create', 'update', 'patch', 'delete'];
@@ -20,6 +20,8 @@ const CLUSTER_RULES: readonly PolicyRule[] = [
   rule('discovery.k8s.io', ['endpointslices'], READ),
   rule('networking.k8s.io', ['ingresses', 'ingressclasses'], READ),
   rule('networking.k8s.io', ['ingresses/status'], ['*']),
+  rule('extensions', ['ingresses'], READ),
+  rule('extensions', ['ingresses/status'], ['*']),
   { apiGroups: CONFIG_GROUPS, resources: ['*'], verbs: READ },
   { apiGroups: CONFIG_GROUPS, resources: ['*/status'], verbs: ['update', 'patch'] },
   rule('networking.istio.io', ['workloadentries'], [...READ, 'create', 'update', 'patch', 'delete']),

@@ -36,6 +36,8 @@ export interface KindInfo {
   readonly schema: Schema;
   /** Served as a CustomResourceDefinition rather than as a built-in kind. */
   readonly custom: boolean;
+  /** By version: the warning every request to it gets. */
+  readonly deprecated?: Readonly<Record<string, string>>;
 }
 
 /** Names a kind's resource in one version: what a client needs to build URLs. */

@@ -1,6 +1,7 @@
 /** All kinds with their schemas. Large: import it only where schemas are needed (the API server, the CLI); elsewhere `resource-types.ts` and types do. */
 import { GATEWAY_API_KINDS } from './gateway-api/kinds.ts';
 import { ISTIO_KINDS } from './istio/kinds.ts';
+import { LEGACY_KINDS } from './istio/legacy/kinds.ts';
 import type { KindInfo } from './kind.ts';
 import { CERTIFICATE_SIGNING_REQUEST_KIND } from './kubernetes/certificate-signing-request.ts';
 import { CONFIG_MAP_KIND } from './kubernetes/config-map.ts';
@@ -11,7 +12,7 @@ import { ENDPOINT_SLICE_KIND } from './kubernetes/endpoint-slice.ts';
 import { ENDPOINTS_KIND } from './kubernetes/endpoints.ts';
 import { EVENT_KIND } from './kubernetes/event.ts';
 import { HORIZONTAL_POD_AUTOSCALER_KIND } from './kubernetes/horizontal-pod-autoscaler.ts';
-import { INGRESS_CLASS_KIND, INGRESS_KIND } from './kubernetes/ingress.ts';
+import { EXTENSIONS_INGRESS_KIND, INGRESS_CLASS_KIND, INGRESS_KIND } from './kubernetes/ingress.ts';
 import { CRON_JOB_KIND, JOB_KIND } from './kubernetes/job.ts';
 import { LEASE_KIND } from './kubernetes/lease.ts';
 import { NAMESPACE_KIND } from './kubernetes/namespace.ts';
@@ -28,6 +29,7 @@ import { STATEFUL_SET_KIND } from './kubernetes/stateful-set.ts';
 import { PERSISTENT_VOLUME_KIND, STORAGE_CLASS_KIND } from './kubernetes/storage.ts';
 import { TOKEN_REVIEW_KIND } from './kubernetes/token.ts';
 import { MUTATING_WEBHOOK_CONFIGURATION_KIND, VALIDATING_WEBHOOK_CONFIGURATION_KIND } from './kubernetes/webhook-configuration.ts';
+import { SMI_KINDS } from './smi/kinds.ts';
 
 /** Every kind, built-in ones first. */
 export const KINDS: readonly KindInfo[] = [
@@ -60,6 +62,7 @@ export const KINDS: readonly KindInfo[] = [
   RESOURCE_QUOTA_KIND,
   PRIORITY_CLASS_KIND,
   INGRESS_KIND,
+  EXTENSIONS_INGRESS_KIND,
   INGRESS_CLASS_KIND,
   MUTATING_WEBHOOK_CONFIGURATION_KIND,
   VALIDATING_WEBHOOK_CONFIGURATION_KIND,
@@ -72,6 +75,8 @@ export const KINDS: readonly KindInfo[] = [
   CLUSTER_ROLE_BINDING_KIND,
   ...ISTIO_KINDS,
   ...GATEWAY_API_KINDS,
+  ...LEGACY_KINDS,
+  ...SMI_KINDS,
 ];
 
 /** The kind with this name, or undefined. The core group is ''. */

@@ -139,3 +139,27 @@ export const BACKEND_TLS_POLICY = type('gateway.networking.k8s.io', 'v1', 'Backe
 export const X_BACKEND_TRAFFIC_POLICY = type('gateway.networking.x-k8s.io', 'v1alpha1', 'XBackendTrafficPolicy', 'xbackendtrafficpolicies');
 /** XBackend (gateway.networking.x-k8s.io). */
 export const X_BACKEND = type('gateway.networking.x-k8s.io', 'v1alpha1', 'XBackend', 'xbackends');
+/** Ingress of the group it had before 1.14 (extensions). */
+export const EXTENSIONS_INGRESS = type('extensions', 'v1beta1', 'Ingress', 'ingresses');
+/** MeshPolicy (authentication.istio.io), gone from Istio since 1.6. */
+export const MESH_POLICY = type('authentication.istio.io', 'v1alpha1', 'MeshPolicy', 'meshpolicies', false);
+/** Policy (authentication.istio.io), gone from Istio since 1.6. */
+export const AUTHENTICATION_POLICY = type('authentication.istio.io', 'v1alpha1', 'Policy', 'policies');
+/** ServiceRole (rbac.istio.io), gone from Istio since 1.6. */
+export const SERVICE_ROLE = type('rbac.istio.io', 'v1alpha1', 'ServiceRole', 'serviceroles');
+/** ServiceRoleBinding (rbac.istio.io), gone from Istio since 1.6. */
+export const SERVICE_ROLE_BINDING = type('rbac.istio.io', 'v1alpha1', 'ServiceRoleBinding', 'servicerolebindings');
+/** RbacConfig (rbac.istio.io), gone from Istio since 1.1. */
+export const RBAC_CONFIG = type('rbac.istio.io', 'v1alpha1', 'RbacConfig', 'rbacconfigs');
+/** ClusterRbacConfig (rbac.istio.io), gone from Istio since 1.6. */
+export const CLUSTER_RBAC_CONFIG = type('rbac.istio.io', 'v1alpha1', 'ClusterRbacConfig', 'clusterrbacconfigs', false);
+/** TrafficSplit (split.smi-spec.io). */
+export const TRAFFIC_SPLIT = type('split.smi-spec.io', 'v1alpha4', 'TrafficSplit', 'trafficsplits');
+/** HTTPRouteGroup (specs.smi-spec.io). */
+export const SMI_HTTP_ROUTE_GROUP = type('specs.smi-spec.io', 'v1alpha4', 'HTTPRouteGroup', 'httproutegroups');
+/** TCPRoute of SMI (specs.smi-spec.io), not Gateway API's. */
+export const SMI_TCP_ROUTE = type('specs.smi-spec.io', 'v1alpha4', 'TCPRoute', 'tcproutes');
+/** UDPRoute of SMI (specs.smi-spec.io), not Gateway API's. */
+export const SMI_UDP_ROUTE = type('specs.smi-spec.io', 'v1alpha4', 'UDPRoute', 'udproutes');
+/** TrafficTarget (access.smi-spec.io). */
+export const TRAFFIC_TARGET = type('access.smi-spec.io', 'v1alpha3', 'TrafficTarget', 'traffictargets');

@@ -31,13 +31,19 @@ export interface WantedKeySet {
 export function wantedKeySets(objects: Iterable<KubeObject>): readonly WantedKeySet[] {
   const wanted = new Map<string, WantedKeySet>();
   for (const object of objects) {
-    if (object.kind !== 'RequestAuthentication') continue;
-    for (const rule of new Cursor((object as { readonly spec?: unknown }).spec, 'spec', () => {}).at('jwtRules').items()) {
+    for (const rule of tokenRules(object)) {
       const one = wantedOf(rule);
       if (one && !wanted.has(one.key)) wanted.set(one.key, one);
     }
   }
   return [...wanted.values()];
+}
+
+/** Rules about tokens; those of legacy policies name issuer and keys as today's do. */
+function tokenRules(object: KubeObject): readonly Cursor[] {
+  const spec = new Cursor((object as { readonly spec?: unknown }).spec, 'spec', () => {});
+  if (object.kind === 'RequestAuthentication') return spec.at('jwtRules').items();
+  return object.apiVersion.startsWith('authentication.istio.io/') ? spec.at('origins').items().map((origin) => origin.at('jwt')) : [];
 }
 
 /** Without a URI the issuer's own discovery document is asked. @see https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig */

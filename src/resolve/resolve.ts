@@ -19,6 +19,7 @@ import type { StatusUpdate } from './gateway-api/convert.ts';
 import { resolveEnvoyFilter } from './envoy-filter.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
+import { convertLegacy } from './legacy/convert.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
 import { checkReferences } from './references.ts';
@@ -68,6 +69,7 @@ export function resolve(input: ResolveInput): Resolved {
   const workloads = new Map([...entries, ...pods].map((workload) => [workload.address, workload]));
   const { services, endpoints } = resolveServices(context, each, kind, [...pods, ...entries], workloads);
   const converted = convertDialects({ input, mesh, kind, services, endpoints, features: input.gatewayApi ?? DEFAULT_FEATURES, issues });
+  const legacy = convertLegacy({ ofKind: kind, mesh, issues });
   const made = <T>(objects: readonly KubeObject[], read: (object: KubeObject) => T | undefined): T[] => objects.flatMap((object) => guarded(issues, object, read) ?? []);
   const snapshot: MeshSnapshot = {
     kind: 'mesh-snapshot', mesh,
@@ -79,9 +81,15 @@ export function resolve(input: ResolveInput): Resolved {
     ]),
     destinationRules: oldestFirst([...keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules), ...made(converted.destinationRules, (object) => resolveDestinationRule(context, object))]),
     gateways: oldestFirst([...keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways), ...made(converted.gateways, (object) => resolveGateway(context, object, true))]),
-    peerAuthentications: oldestFirst(keeping('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object), input.previous?.peerAuthentications)),
-    requestAuthentications: oldestFirst(keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications)),
-    authorizationPolicies: oldestFirst(resolvePolicies(context, kind('security.istio.io/AuthorizationPolicy'), input.previous?.authorizationPolicies)),
+    peerAuthentications: oldestFirst([
+      ...keeping('security.istio.io/PeerAuthentication', (object) => resolvePeerAuthentication(context, object), input.previous?.peerAuthentications),
+      ...made(legacy.get('PeerAuthentication') ?? [], (object) => resolvePeerAuthentication(context, object)),
+    ]),
+    requestAuthentications: oldestFirst([
+      ...keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications),
+      ...made(legacy.get('RequestAuthentication') ?? [], (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map())),
+    ]),
+    authorizationPolicies: oldestFirst(resolvePolicies(context, [...kind('security.istio.io/AuthorizationPolicy'), ...(legacy.get('AuthorizationPolicy') ?? [])], input.previous?.authorizationPolicies)),
     sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
     envoyFilters: oldestFirst(keeping('networking.istio.io/EnvoyFilter', (object) => resolveEnvoyFilter(context, object), input.previous?.envoyFilters)),
     secrets: new Map([

@@ -8,6 +8,7 @@ import type { ObjectSet } from '../object-set.ts';
 /** Kinds that have an analyzer of their own, `schema.ValidationAnalyzer.<Kind>`. */
 export const VALIDATED_KINDS = [
   'AuthorizationPolicy', 'DestinationRule', 'EnvoyFilter', 'Gateway', 'PeerAuthentication', 'ProxyConfig', 'RequestAuthentication', 'ServiceEntry', 'Sidecar', 'Telemetry', 'TrafficExtension', 'VirtualService', 'WasmPlugin', 'WorkloadEntry', 'WorkloadGroup',
+  'ClusterRbacConfig', 'MeshPolicy', 'Policy', 'RbacConfig', 'ServiceRole', 'ServiceRoleBinding',
 ] as const;
 
 /** Findings that keep their own code and text; all others are told as an error or a warning of the schema. */

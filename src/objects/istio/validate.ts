@@ -9,6 +9,7 @@ import { isObject, own, withChanges } from '../schema/values.ts';
 import { closest } from '../schema/closest.ts';
 import { ISTIO_OPERATOR_KIND } from './istio-operator.ts';
 import { ISTIO_KINDS } from './kinds.ts';
+import { LEGACY_KINDS } from './legacy/kinds.ts';
 import { checkPeerAuthentication, checkRequestAuthentication } from './validation/authentication.ts';
 import { checkAuthorizationPolicy } from './validation/authorization-policy.ts';
 import { checkDestinationRule } from './validation/destination-rule.ts';
@@ -43,7 +44,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   TrafficExtension: checkTrafficExtension,
 };
 
-const KINDS_BY_NAME: ReadonlyMap<string, KindInfo> = new Map([...ISTIO_KINDS, ISTIO_OPERATOR_KIND].map((info) => [`${info.group}/${info.kind}`, info]));
+const KINDS_BY_NAME: ReadonlyMap<string, KindInfo> = new Map([...ISTIO_KINDS, ...LEGACY_KINDS, ISTIO_OPERATOR_KIND].map((info) => [`${info.group}/${info.kind}`, info]));
 
 /** Objects with this annotation are refused: a probe of the webhook. @see https://github.com/istio/istio/blob/master/pkg/webhooks/validation/server/server.go */
 const ALWAYS_REJECT = 'internal.istio.io/webhook-always-reject';

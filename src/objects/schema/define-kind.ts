@@ -19,6 +19,7 @@ export interface KindFacts {
   readonly scale?: KindInfo['scale'];
   readonly columns?: readonly PrinterColumn[];
   readonly custom?: boolean;
+  readonly deprecated?: KindInfo['deprecated'];
 }
 
 /** The full {@link KindInfo} of a kind. */
@@ -40,6 +41,7 @@ export function defineKind(type: ResourceType, facts: KindFacts): KindInfo {
     columns,
     schema: { type: 'object', properties: { apiVersion: str(), kind: str(), metadata: objectMeta, ...fields }, ...(required ? { required } : {}) },
     custom,
+    ...(facts.deprecated ? { deprecated: facts.deprecated } : {}),
   };
 }
 

@@ -75,7 +75,7 @@ function parseObjects(text: string, createdMs: number): KubeObject[] {
   });
 }
 
-const CLUSTER_SCOPED = new Set(['Namespace', 'Node', 'CustomResourceDefinition', 'ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'IngressClass']);
+const CLUSTER_SCOPED = new Set(['Namespace', 'Node', 'CustomResourceDefinition', 'ClusterRole', 'ClusterRoleBinding', 'MutatingWebhookConfiguration', 'ValidatingWebhookConfiguration', 'IngressClass', 'MeshPolicy', 'ClusterRbacConfig']);
 
 function complete(object: KubeObject, createdMs: number): KubeObject {
   const namespace = CLUSTER_SCOPED.has(object.kind) ? {} : { namespace: object.metadata.namespace ?? 'default' };

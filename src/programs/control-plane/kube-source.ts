@@ -4,8 +4,9 @@ import { createInformer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import {
-  AUTHORIZATION_POLICY, BACKEND_TLS_POLICY, CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, ENVOY_FILTER, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, INGRESS, INGRESS_CLASS, KUBERNETES_GATEWAY,
-  LISTENER_SET, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, REFERENCE_GRANT, REQUEST_AUTHENTICATION, SECRET, SERVICE, SERVICE_ENTRY, SIDECAR, TCP_ROUTE, TELEMETRY, TLS_ROUTE, VIRTUAL_SERVICE, WASM_PLUGIN,
+  AUTHENTICATION_POLICY, AUTHORIZATION_POLICY, BACKEND_TLS_POLICY, CLUSTER_RBAC_CONFIG, CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, ENVOY_FILTER, EXTENSIONS_INGRESS, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, INGRESS, INGRESS_CLASS, KUBERNETES_GATEWAY,
+  LISTENER_SET, MESH_POLICY, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, RBAC_CONFIG, REFERENCE_GRANT, REQUEST_AUTHENTICATION, SECRET, SERVICE, SERVICE_ENTRY, SERVICE_ROLE, SERVICE_ROLE_BINDING, SIDECAR,
+  SMI_HTTP_ROUTE_GROUP, SMI_TCP_ROUTE, TCP_ROUTE, TELEMETRY, TLS_ROUTE, TRAFFIC_SPLIT, TRAFFIC_TARGET, VIRTUAL_SERVICE, WASM_PLUGIN,
   WORKLOAD_ENTRY, X_BACKEND, X_BACKEND_TRAFFIC_POLICY, X_LISTENER_SET,
 } from '../../objects/resource-types.ts';
 import type { ObjectChange, ObjectSource } from './object-source.ts';
@@ -17,6 +18,9 @@ const WATCHED: readonly ResourceType[] = [
   VIRTUAL_SERVICE, DESTINATION_RULE, GATEWAY, SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY, ENVOY_FILTER, PEER_AUTHENTICATION, REQUEST_AUTHENTICATION, AUTHORIZATION_POLICY,
   TELEMETRY, WASM_PLUGIN,
   GATEWAY_CLASS, KUBERNETES_GATEWAY, LISTENER_SET, X_LISTENER_SET, HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, REFERENCE_GRANT, BACKEND_TLS_POLICY, X_BACKEND_TRAFFIC_POLICY, X_BACKEND,
+  // What came before, and another dialect.
+  EXTENSIONS_INGRESS, MESH_POLICY, AUTHENTICATION_POLICY, SERVICE_ROLE, SERVICE_ROLE_BINDING, RBAC_CONFIG, CLUSTER_RBAC_CONFIG,
+  TRAFFIC_SPLIT, SMI_HTTP_ROUTE_GROUP, SMI_TCP_ROUTE, TRAFFIC_TARGET,
 ];
 
 export interface KubeSourceOptions {
@@ -58,7 +62,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
   };
 }
 
-/** Kinds whose definitions may not be installed: Gateway API often is not, its experimental kinds seldom are. */
+/** Kinds whose definitions may not be installed: Gateway API often is not, its experimental kinds seldom are. No server of today has `extensions`. */
 function isCustom({ group }: ResourceType): boolean {
-  return group.endsWith('istio.io') || group.startsWith('gateway.networking.');
+  return group.endsWith('istio.io') || group.startsWith('gateway.networking.') || group.endsWith('smi-spec.io') || group === 'extensions';
 }

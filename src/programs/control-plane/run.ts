@@ -28,6 +28,7 @@ import { portOf, splitAddress, type ControlPlaneOptions } from './options.ts';
 import { maintainRootConfigMaps } from './root-config-maps.ts';
 import { meshTrustDomain } from './trust-domain.ts';
 import { reviewToken } from './token-review.ts';
+import { legacyNotes } from '../../resolve/legacy/notes.ts';
 import { maintainCaBundles, serveWebhooks } from './webhooks.ts';
 
 const log = createLogger('istiod');
@@ -174,6 +175,7 @@ async function startClusterDuties({ client, options, certificates, version, sour
   onInjection(injectionContext);
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
+    notes: (object) => legacyNotes(object, source.objects(), options.systemNamespace),
     onInjection: (outcome, seconds) => metrics.injection(outcome, seconds),
     onValidation: (passed) => metrics.validation(passed),
     onValidationError: (status) => metrics.validationError(status),

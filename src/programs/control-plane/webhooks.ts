@@ -1,13 +1,14 @@
 /** Port 15017: the injection and validation webhooks over HTTPS, and the CA bundle in their configurations. */
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { parseAllDocuments } from 'yaml';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { InjectionContext } from '../../admission/inject/types.ts';
 import { reviewInjection, type AdmissionReview, type InjectionOutcome } from '../../admission/webhook.ts';
 import type { WebhookPatch } from './metrics.ts';
 import { portOf } from './options.ts';
-import { hasErrors } from '../../base/issue.ts';
+import { hasErrors, type Issue } from '../../base/issue.ts';
 import { ApiError, type KubeClient } from '../../kube/client/client.ts';
 import { createInformer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
@@ -23,6 +24,8 @@ const MAX_BODY_BYTES = 8 * 1024 * 1024;
 export interface WebhookServerOptions {
   readonly identity: () => ServerIdentity;
   readonly injectionContext: (namespace: string) => InjectionContext;
+  /** What the mesh has to say about an object that is about to be stored: warnings only. */
+  readonly notes: (object: KubeObject) => readonly Issue[];
   readonly onInjection: (outcome: InjectionOutcome, seconds: number) => void;
   readonly onValidation: (passed: boolean) => void;
   /** A validation request could not be reviewed. */
@@ -69,16 +72,23 @@ const isValidation = (url = ''): boolean => url.startsWith('/validate');
 async function validate(review: AdmissionReview, options: WebhookServerOptions): Promise<AdmissionReview> {
   const { validateIstioObject } = await import('../../objects/istio/validate.ts');
   const object = review.request?.object as unknown as KubeObject | null | undefined;
-  const issues = object ? validateIstioObject(object) : [];
-  const refused = hasErrors(issues);
+  const invalid = object ? validateIstioObject(object) : [];
+  const refused = hasErrors(invalid);
+  const issues = object && !refused ? [...invalid, ...options.notes(object)] : invalid;
   options.onValidation(!refused);
-  const line = (issue: (typeof issues)[number]) => `${issue.path ? `${issue.path}: ` : ''}${issue.message}${issue.fix ? ` (${issue.fix})` : ''}`;
-  const warnings = issues.filter((issue) => issue.severity === 'warning').map(line);
+  const line = (issue: Issue) => `${issue.path ? `${issue.path}: ` : ''}${issue.message}${issue.fix ? ` (${issue.fix})` : ''}`;
+  const warnings = issues.filter((issue) => issue.severity === 'warning').map((issue) => line({ ...issue, ...(issue.fix !== undefined && { fix: onOneLine(issue.fix) }) }));
   const errors = issues.filter((issue) => issue.severity === 'error').map(line);
   return {
     apiVersion: review.apiVersion ?? 'admission.k8s.io/v1', kind: 'AdmissionReview',
     response: { uid: review.request?.uid ?? '', allowed: !refused, ...(warnings.length > 0 && { warnings }), ...(refused && { status: { code: 400, message: `configuration is invalid: ${errors.join('; ')}` } }) },
   };
+}
+
+/** A warning is a header, which has no line feeds: YAML of several lines is told in its flow form. */
+function onOneLine(fix: string): string {
+  if (!fix.includes('\n')) return fix;
+  return parseAllDocuments(fix).map((document) => JSON.stringify(document.toJS())).join(' --- ');
 }
 
 function parseReview(body: string): AdmissionReview | undefined {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { KubeObject } from '../../objects/meta.ts';
 import { resolve } from '../resolve.ts';
 import { isOurIngress } from './settings.ts';
@@ -32,6 +33,17 @@ describe('Ingress', () => {
     const named = ingress({ rules: [{ http: { paths: [{ path: '/', pathType: 'Prefix', backend: { service: { name: 'web', port: { name: 'admin' } } } }] } }] });
     const old = ingress({ rules: [{ http: { paths: [{ path: '/', backend: { serviceName: 'web', servicePort: 81 } }] } }] });
     for (const one of [named, old]) expect(run(one).snapshot.virtualServices[0]?.http[0]?.action).toMatchObject({ destinations: [{ destination: { host: 'web.shop.svc.cluster.local', port: 81 } }] });
+  });
+  it('sends what nothing takes to the default backend, on hosts of its own and on all others', () => {
+    const { snapshot } = run(ingress({ defaultBackend: { service: { name: 'web', port: { number: 81 } } }, rules: [{ host: 'a.example', http: { paths: [path({ path: '/api', pathType: 'Prefix' })] } }] }));
+    const ports = [...snapshot.virtualServices].sort((a, b) => b.http.length - a.http.length).map(({ hosts, http }) => [hosts, http.map(({ action, matches }) => [matches.length, action.kind === 'route' ? action.destinations[0]?.destination.port : 0])]);
+    expect(ports).toEqual([[['a.example'], [[1, 80], [0, 81]]], [['*'], [[0, 81]]]]);
+  });
+  it('of v1beta1 is shown in v1', () => {
+    const old = object('extensions/v1beta1', 'Ingress', 'i', { metadata: { annotations: { 'kubernetes.io/ingress.class': 'istio' } }, spec: { backend: { serviceName: 'web', servicePort: 'admin' } } });
+    const { snapshot, issues } = run(old);
+    expect(snapshot.virtualServices[0]?.http[0]?.action).toMatchObject({ destinations: [{ destination: { port: 81 } }] });
+    expect(parse(issues.find(({ code }) => code === 'MLT0013')!.fix!)).toMatchObject({ apiVersion: 'networking.k8s.io/v1', spec: { defaultBackend: { service: { name: 'web', port: { name: 'admin' } } } } });
   });
   it('gets the address of the gateway', () => {
     expect(run(ingress({ rules: [] })).statuses.map(({ status }) => status)).toEqual([{ loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } }]);

@@ -10,6 +10,7 @@ import { createdMsOf, namespaceOf, referenceOf } from '../context.ts';
 import { Cursor } from '../cursor.ts';
 import type { StatusUpdate } from '../gateway-api/convert.ts';
 import { externalAddressesOf } from '../gateway-api/service-directory.ts';
+import { legacyIngressIssues } from './modern.ts';
 import { isOurIngress, type IngressSettings } from './settings.ts';
 
 export interface IngressInput {
@@ -25,12 +26,21 @@ export interface ConvertedIngresses {
   readonly issues: readonly Issue[];
 }
 
+/** A backend and the requests it gets. */
+interface Path {
+  readonly backend: Cursor;
+  /** Absent: every path. */
+  readonly uri: Json | undefined;
+}
+
 /** One rule of an Ingress, with where it comes from. */
 interface Rule {
   readonly ingress: KubeObject;
   readonly index: number;
   readonly host: string;
-  readonly paths: readonly Cursor[];
+  readonly paths: readonly Path[];
+  /** Takes what no path does. */
+  readonly fallback: Cursor | undefined;
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -43,6 +53,7 @@ export function convertIngresses(input: IngressInput): ConvertedIngresses {
   const ours = [...input.ofKind('networking.k8s.io/Ingress'), ...input.ofKind('extensions/Ingress')].filter((ingress) => isOurs(input, ingress));
   const specs = new Map(ours.map((ingress) => [ingress, specOf(ingress, issues)]));
   const rules = ours.flatMap((ingress) => rulesOf(ingress, specs.get(ingress)!, issues));
+  for (const ingress of [...input.ofKind('networking.k8s.io/Ingress'), ...input.ofKind('extensions/Ingress')]) issues.push(...legacyIngressIssues(ingress));
   return {
     gateways: ours.map((ingress) => gatewayOf(input, ingress, specs.get(ingress)!, issues)), virtualServices: virtualServicesOf(input, rules, issues),
     statuses: statusesOf(input, ours), issues,
@@ -84,15 +95,18 @@ function gatewayOf({ settings }: IngressInput, ingress: KubeObject, spec: Cursor
 }
 
 function rulesOf(ingress: KubeObject, spec: Cursor, issues: Issue[]): readonly Rule[] {
-  if (spec.at('defaultBackend').exists || spec.at('backend').exists) warn(issues, ingress, 'spec.defaultBackend', 'spec.defaultBackend is not served: it would take every request of the gateway. Use a rule without a host.');
-  return spec.at('rules').items().flatMap((rule, index) => {
+  const fallback = [spec.at('defaultBackend'), spec.at('backend')].find(({ exists }) => exists);
+  const rules = spec.at('rules').items().flatMap((rule, index): Rule[] => {
     const paths = rule.at('http').at('paths');
     if (!rule.at('http').exists) {
       warn(issues, ingress, rule.path, `${rule.path} has no http.paths; it is left out.`);
       return [];
     }
-    return [{ ingress, index, host: rule.at('host').string() || '*', paths: paths.items() }];
+    const backends = paths.items().map((path) => ({ backend: path.at('backend'), uri: matchOf(path.at('pathType').string(), path.at('path').string()) }));
+    return [{ ingress, index, host: rule.at('host').string() || '*', paths: backends, fallback }];
   });
+  // The default backend also takes the hosts that no rule names.
+  return fallback === undefined || rules.some(({ host }) => host === '*') ? rules : [...rules, { ingress, index: rules.length, host: '*', paths: [], fallback }];
 }
 
 /** One VirtualService per host, whatever Ingresses its rules come from; the oldest one gives it its name and its gateway. */
@@ -103,16 +117,18 @@ function virtualServicesOf(input: IngressInput, rules: readonly Rule[], issues: 
   return [...byHost].map(([host, group]) => {
     const sorted = [...group].sort((a, b) => createdMsOf(a.ingress) - createdMsOf(b.ingress) || compare(keyOf(a), keyOf(b)) || a.index - b.index);
     const { ingress } = sorted[0]!;
-    const http = sortByPath(sorted.flatMap((rule) => rule.paths.flatMap((path) => routesOf(input, rule.ingress, path, issues))));
+    const http = [
+      ...sortByPath(sorted.flatMap((rule) => rule.paths.flatMap((path) => routesOf(input, rule.ingress, path, issues)))),
+      ...sorted.flatMap((rule) => (rule.fallback ? routesOf(input, rule.ingress, { backend: rule.fallback, uri: undefined }, issues) : [])),
+    ];
     const gateways = [...new Set(sorted.map((rule) => `${input.settings.namespace}/${rule.ingress.metadata.name}-${SUFFIX}-${namespaceOf(rule.ingress)}`))].slice(0, 1);
     return generated(ingress, 'VirtualService', `${host.replaceAll('.', '-')}-${ingress.metadata.name}-${SUFFIX}`, namespaceOf(ingress), { hosts: [host], gateways, http });
   });
 }
 
 /** The route of a path; none when its backend cannot be told. */
-function routesOf({ domainSuffix, ofKind }: IngressInput, ingress: KubeObject, path: Cursor, issues: Issue[]): readonly Json[] {
+function routesOf({ domainSuffix, ofKind }: IngressInput, ingress: KubeObject, { backend, uri }: Path, issues: Issue[]): readonly Json[] {
   const namespace = namespaceOf(ingress);
-  const backend = path.at('backend');
   const service = backend.at('service');
   const name = service.at('name').string() || backend.at('serviceName').string();
   if (!name) {
@@ -124,7 +140,6 @@ function routesOf({ domainSuffix, ofKind }: IngressInput, ingress: KubeObject, p
     warn(issues, ingress, backend.path, `${backend.path} names a port that Service ${namespace}/${name} does not have; the path is left out.`);
     return [];
   }
-  const uri = matchOf(path.at('pathType').string(), path.at('path').string());
   return [{ ...(uri && { match: [{ uri }] }), route: [{ destination: { host: `${name}.${namespace}.svc.${domainSuffix}`, port: { number } }, weight: 100 }] }];
 }
 

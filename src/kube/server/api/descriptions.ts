@@ -26,6 +26,7 @@ const KINDS: Readonly<Record<string, string>> = {
   'policy/PodDisruptionBudget': 'PodDisruptionBudget says how many pods evictions must leave.',
   'autoscaling/HorizontalPodAutoscaler': 'HorizontalPodAutoscaler scales a workload by its load.',
   'networking.k8s.io/Ingress': 'Ingress lets HTTP requests in from outside, by host and path.',
+  'extensions/Ingress': 'Ingress lets HTTP requests in from outside, by host and path; use networking.k8s.io/v1.',
   'networking.k8s.io/IngressClass': 'IngressClass names who serves an ingress.',
   'networking.k8s.io/NetworkPolicy': 'NetworkPolicy says which connections pods may have.',
   'discovery.k8s.io/EndpointSlice': 'EndpointSlice is a part of the addresses behind a service.',

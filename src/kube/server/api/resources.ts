@@ -55,6 +55,7 @@ export function resourcesOf(info: KindInfo): Resource[] {
     ...(info.scale ? { scale: info.scale } : {}),
     custom: info.custom,
     storageApiVersion: apiVersionOf({ group: info.group, version: info.storageVersion }),
+    ...(info.deprecated?.[version] === undefined ? {} : { deprecationWarning: info.deprecated[version] }),
   }));
 }
 

@@ -5,8 +5,9 @@ import { BUDGET_STRATEGY, CLAIM_STRATEGY, NETWORK_POLICY_STRATEGY, SIGNING_REQUE
 import { CRD_STRATEGY } from './kinds/custom-resource-definition.ts';
 import { POD_STRATEGY } from './kinds/pod.ts';
 import { SERVICE_STRATEGY } from './kinds/service.ts';
-import { CONFIG_MAP_STRATEGY, EVENT_STRATEGY, INGRESS_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
+import { CONFIG_MAP_STRATEGY, EVENT_STRATEGY, NAMESPACE_STRATEGY, NODE_STRATEGY, SECRET_STRATEGY } from './kinds/simple.ts';
 import { CLUSTER_ROLE_BINDING_STRATEGY, CLUSTER_ROLE_STRATEGY, ROLE_BINDING_STRATEGY, ROLE_STRATEGY } from './kinds/rbac.ts';
+import { INGRESS_STRATEGY } from './kinds/ingress.ts';
 import { WEBHOOK_STRATEGY } from './kinds/webhook-configuration.ts';
 import type { Strategy } from './strategy.ts';
 
@@ -32,6 +33,7 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   'certificates.k8s.io/CertificateSigningRequest': SIGNING_REQUEST_STRATEGY,
   'networking.k8s.io/NetworkPolicy': NETWORK_POLICY_STRATEGY,
   'networking.k8s.io/Ingress': INGRESS_STRATEGY,
+  'extensions/Ingress': INGRESS_STRATEGY,
   'networking.k8s.io/IngressClass': { generation: true },
   'discovery.k8s.io/EndpointSlice': { generation: true },
   'admissionregistration.k8s.io/MutatingWebhookConfiguration': WEBHOOK_STRATEGY,

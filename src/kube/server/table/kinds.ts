@@ -91,6 +91,7 @@ const TABLES: Readonly<Record<string, KindTable>> = {
     cells: eventCells,
   },
   'networking.k8s.io/Ingress': { columns: columns('Class', 'Hosts', 'Address', 'Ports', AGE), cells: ingressCells },
+  'extensions/Ingress': { columns: columns('Class', 'Hosts', 'Address', 'Ports', AGE), cells: ingressCells },
   'networking.k8s.io/IngressClass': {
     columns: columns('Controller', 'Parameters', AGE),
     cells: (one, now) => {

@@ -1,7 +1,7 @@
 /** Kinds with little of their own: namespaces, nodes, secrets, config maps, events, ingresses. */
 import type { KubeObject } from '../../../../objects/meta.ts';
 import { at, equal, isObject, listAt, own, textAt } from '../../json.ts';
-import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
+import { forbiddenField, invalidValue, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
 
 const field = (...path: string[]) => (object: KubeObject): string => textAt(object, ...path);
@@ -75,24 +75,5 @@ export const EVENT_STRATEGY: Strategy = {
     reportingComponent: (object) => textAt(object, 'reportingComponent') || textAt(object, 'source', 'component'),
     source: (object) => textAt(object, 'source', 'component') || textAt(object, 'reportingComponent'),
     type: field('type'),
-  },
-};
-
-export const INGRESS_STRATEGY: Strategy = {
-  generation: true,
-  validate(draft) {
-    const causes: Cause[] = [];
-    const rules = listAt(draft, 'spec', 'rules');
-    if (rules.length === 0 && at(draft, 'spec', 'defaultBackend') === undefined) causes.push(invalidValue('spec', own(draft, 'spec') ?? {}, 'either `defaultBackend` or `rules` must be specified'));
-    rules.forEach((rule, index) => {
-      listAt(rule, 'http', 'paths').forEach((path, inner) => {
-        const where = `spec.rules[${index}].http.paths[${inner}]`;
-        const type = textAt(path, 'pathType');
-        if (type !== '' && !['Exact', 'Prefix', 'ImplementationSpecific'].includes(type)) causes.push(notSupported(`${where}.pathType`, type, ['Exact', 'ImplementationSpecific', 'Prefix']));
-        const text = textAt(path, 'path');
-        if (type !== 'ImplementationSpecific' && !text.startsWith('/')) causes.push(invalidValue(`${where}.path`, text, 'must be an absolute path'));
-      });
-    });
-    return causes;
   },
 };
