@@ -34,3 +34,27 @@ test('every argument of the injector is known', () =>
   expect(parseProxyArgs(['sidecar', '--domain', 'x', '--proxyLogLevel=a', '--proxyComponentLogLevel=b', '--log_output_level=c', '--concurrency', '2', '--stsPort=1', '--log_as_json', '--serviceCluster', 's']).problems).toEqual([]));
 
 test('parseDownwardFile', () => expect(parseDownwardFile('a="1"\n\nb="x=y"\n__proto__="p"\nbroken')).toEqual({ a: '1', b: 'x=y' }));
+
+describe('certificates', () => {
+  const of = (extra: Record<string, string>, read: (path: string) => string | undefined = () => undefined) => resolveSettings(['sidecar'], { ...env, ...extra }, read, [], '1');
+  test.each([
+    [{}, 'ec-p256'],
+    [{ WORKLOAD_RSA_KEY_SIZE: '2048' }, 'rsa-2048'],
+    [{ WORKLOAD_RSA_KEY_SIZE: '4096' }, 'rsa-4096'],
+    [{ WORKLOAD_RSA_KEY_SIZE: '2048', ECC_SIGNATURE_ALGORITHM: 'ECDSA' }, 'ec-p256'],
+    [{ ECC_SIGNATURE_ALGORITHM: 'ECDSA', ECC_CURVE: 'P384' }, 'ec-p384'],
+  ])('%j makes %s keys', (extra, keyType) => expect(of(extra).keyType).toBe(keyType));
+  test.each([
+    [{ WORKLOAD_RSA_KEY_SIZE: '1024' }, '2048, 3072 or 4096'], [{ ECC_SIGNATURE_ALGORITHM: 'ED25519' }, 'use ECDSA'], [{ ECC_CURVE: 'P521' }, 'P256 or P384'],
+    [{ SECRET_GRACE_PERIOD_RATIO: '2' }, 'between 0 and 1'], [{ SECRET_TTL: 'tomorrow' }, 'SECRET_TTL=tomorrow'], [{ CA_PROVIDER: 'Vault' }, 'CA_PROVIDER=Vault'],
+  ])('%j is refused by name', (extra, message) => expect(() => of(extra)).toThrow(message));
+  test('a CA elsewhere has its own address and roots', () =>
+    expect(of({ CA_ADDR: 'ca.example.com:443', CA_ROOT_CA: '/etc/ca.pem', XDS_ROOT_CA: '/etc/xds.pem', SECRET_TTL: '1h30m', SECRET_GRACE_PERIOD_RATIO: '0.3' })).toMatchObject({
+      caAddress: 'ca.example.com:443', caRootPath: '/etc/ca.pem', rootPath: '/etc/xds.pem', certificateTtlMs: 5_400_000, renewal: { graceFraction: 0.3, jitterFraction: 0.01 }, mountedCertificates: undefined,
+    }));
+  test('certificates that are mounted win', () => {
+    expect(of({}, () => 'x').mountedCertificates).toBe('/var/run/secrets/workload-spiffe-credentials');
+    expect(of({}, (path) => (path.endsWith('key.pem') ? undefined : 'x')).mountedCertificates).toBeUndefined();
+    expect(of({ FILE_MOUNTED_CERTS: 'true' }).mountedCertificates).toBe('/etc/certs');
+  });
+});

@@ -1,4 +1,6 @@
 // Everything one agent run is told: arguments, environment, the files of the downward API. Reading is handed in, so this stays testable.
+import { parseDurationMs } from '../base/duration.ts';
+import type { KeyType } from '../identity/csr.ts';
 import { buildProxyIdentity, type ProxyIdentity } from './node-metadata.ts';
 import { parseAgentProxyConfig, type AgentProxyConfig, type ParseText } from './proxy-config.ts';
 
@@ -21,12 +23,22 @@ export interface AgentSettings {
   readonly tokenPath: string;
   /** PEM roots of the control plane; also served as ROOTCA. */
   readonly rootPath: string;
+  /** PEM roots of the CA, when it is not the control plane's (CA_ROOT_CA). */
+  readonly caRootPath: string;
+  /** Which of several signers of the CA is wanted (ISTIO_META_CERT_SIGNER). */
+  readonly certSigner: string | undefined;
+  /** Folder with cert-chain.pem, key.pem and root-cert.pem that somebody else renews; no CA is asked then. */
+  readonly mountedCertificates: string | undefined;
+  /** Folder that gets a copy of key, chain and roots (OUTPUT_CERTS), mode 0600; undefined: they live in memory only. */
+  readonly outputCertificates: string | undefined;
   readonly trustDomain: string;
   /** SPIFFE id the certificate is asked for. */
   readonly spiffeId: string;
   /** Asked certificate lifetime. Default 24 h (SECRET_TTL). */
   readonly certificateTtlMs: number;
-  readonly keyType: 'rsa-2048' | 'ec-p256';
+  readonly keyType: KeyType;
+  /** Part of the lifetime (0–1) left at renewal, and how far the moment moves (SECRET_GRACE_PERIOD_RATIO, default 0.5, and …_JITTER, default 0.01). */
+  readonly renewal: { readonly graceFraction: number; readonly jitterFraction: number };
   readonly podIp: string;
   readonly ports: AgentPorts;
   readonly dnsCapture: boolean;
@@ -84,6 +96,8 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
   const { role, flags, problems } = parseProxyArgs(args);
   if (problems.length > 0) throw new Error(problems.join('; '));
   const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG'], parse);
+  const provider = env['CA_PROVIDER'] || 'Citadel';
+  if (provider !== 'Citadel') throw new Error(`CA_PROVIDER=${provider} is not supported: leave it out for a CA that speaks Istio's protocol at CA_ADDR`);
   const namespace = env['POD_NAMESPACE'] || 'default';
   const trustDomain = env['TRUST_DOMAIN'] || 'cluster.local';
   const account = env['SERVICE_ACCOUNT'] || 'default';
@@ -98,11 +112,15 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
     identity: identityOf({ role, env, readText, instanceIps, version, proxyConfig, podIp, namespace, ports, domain: domainOf(flags.get('domain'), namespace) }),
     caAddress: env['CA_ADDR'] || discoveryAddress,
     tokenPath: env['MELTEMI_TOKEN_PATH'] || '/var/run/secrets/tokens/istio-token',
-    rootPath: env['XDS_ROOT_CA'] || env['CA_ROOT_CA'] || '/var/run/secrets/istio/root-cert.pem',
+    rootPath: env['XDS_ROOT_CA'] || ROOT_PATH,
+    caRootPath: env['CA_ROOT_CA'] || env['XDS_ROOT_CA'] || ROOT_PATH,
+    certSigner: env['ISTIO_META_CERT_SIGNER'] || undefined,
+    mountedCertificates: mountedCertificates(env, readText),
+    outputCertificates: env['OUTPUT_CERTS'] || undefined,
     spiffeId: `spiffe://${trustDomain}/ns/${namespace}/sa/${account}`,
-    certificateTtlMs: durationMs(env['SECRET_TTL']) ?? 24 * 3_600_000,
-    // EC keys sign twenty times faster than RSA; whoever needs RSA says so as in Istio.
-    keyType: env['WORKLOAD_RSA_KEY_SIZE'] !== undefined && env['ECC_SIGNATURE_ALGORITHM'] !== 'ECDSA' ? 'rsa-2048' : 'ec-p256',
+    certificateTtlMs: certificateTtlMs(env['SECRET_TTL']),
+    keyType: keyTypeOf(env),
+    renewal: { graceFraction: fraction(env, 'SECRET_GRACE_PERIOD_RATIO', 0.5), jitterFraction: fraction(env, 'SECRET_GRACE_PERIOD_RATIO_JITTER', 0.01) },
     // As istio-iptables: without users to tell apart, the agent's own lookups would be captured too.
     dnsCapture: /^(1|t|true)$/i.test(env['ISTIO_META_DNS_CAPTURE'] ?? '') && !env['MELTEMI_SO_MARK'],
     exitOnZeroActiveConnections: /^(1|t|true)$/i.test(env['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] ?? ''),
@@ -114,6 +132,42 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
     dataPlane: env['MELTEMI_DATA_PLANE'] === 'envoy' ? 'envoy' : 'meltemi',
     envoyPath: env['ENVOY_BIN'] || proxyConfig.binaryPath,
   };
+}
+
+const ROOT_PATH = '/var/run/secrets/istio/root-cert.pem';
+
+/** EC keys sign twenty times faster than RSA, so they are the default; whoever needs RSA says so as in Istio. Throws a plain sentence for unknown values. */
+function keyTypeOf(env: Env): KeyType {
+  const size = env['WORKLOAD_RSA_KEY_SIZE'];
+  const algorithm = env['ECC_SIGNATURE_ALGORITHM'] ?? '';
+  if (algorithm !== '' && algorithm !== 'ECDSA') throw new Error(`ECC_SIGNATURE_ALGORITHM=${algorithm} is not supported: use ECDSA`);
+  if (size !== undefined && algorithm === '') {
+    if (size !== '2048' && size !== '3072' && size !== '4096') throw new Error(`WORKLOAD_RSA_KEY_SIZE=${size} is not supported: use 2048, 3072 or 4096`);
+    return `rsa-${size}`;
+  }
+  const curve = env['ECC_CURVE'] || 'P256';
+  if (curve !== 'P256' && curve !== 'P384') throw new Error(`ECC_CURVE=${curve} is not supported: use P256 or P384`);
+  return curve === 'P256' ? 'ec-p256' : 'ec-p384';
+}
+
+function certificateTtlMs(text: string | undefined): number {
+  if (text === undefined || text === '') return 24 * 3_600_000;
+  const ms = parseDurationMs(text);
+  if (ms === undefined || ms < 1000) throw new Error(`SECRET_TTL=${text} is not a duration of a second or more such as 24h0m0s`);
+  return ms;
+}
+
+function fraction(env: Env, name: string, standard: number): number {
+  const value = env[name] === undefined || env[name] === '' ? standard : Number(env[name]);
+  if (!(value >= 0 && value <= 1)) throw new Error(`${name}=${env[name]} is not between 0 and 1`);
+  return value;
+}
+
+/** Certificates that another system puts into the pod win over asking a CA. @see features.md §3.10 */
+function mountedCertificates(env: Env, readText: ReadText): string | undefined {
+  if (/^(1|t|true)$/i.test(env['FILE_MOUNTED_CERTS'] ?? '')) return '/etc/certs';
+  const workload = '/var/run/secrets/workload-spiffe-credentials';
+  return ['cert-chain.pem', 'key.pem', 'root-cert.pem'].every((file) => readText(`${workload}/${file}`) !== undefined) ? workload : undefined;
 }
 
 interface IdentityParts {

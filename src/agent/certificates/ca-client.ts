@@ -19,9 +19,9 @@ export interface ControlPlaneConnection {
   readonly openSocket?: GrpcChannelOptions['openSocket'];
 }
 
-/** A client of `istio.v1.auth.IstioCertificateService`. */
-export function openCaClient(connection: ControlPlaneConnection): CaClient {
-  return { sign: (csrPem, ttlSeconds) => requestCertificate({ ...channelOptions(connection), tokenPath: connection.tokenPath, csrPem, ttlMs: ttlSeconds * 1000 }) };
+/** A client of `istio.v1.auth.IstioCertificateService`. `certSigner`: which of several signers of the CA is wanted. */
+export function openCaClient(connection: ControlPlaneConnection, certSigner?: string): CaClient {
+  return { sign: (csrPem, ttlSeconds) => requestCertificate({ ...channelOptions(connection), tokenPath: connection.tokenPath, csrPem, ttlMs: ttlSeconds * 1000, ...(certSigner === undefined ? {} : { certSigner }) }) };
 }
 
 /** Target and TLS of a connection, as every gRPC client of the agent needs them. */

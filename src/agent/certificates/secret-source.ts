@@ -8,7 +8,7 @@ import type { Secret } from '../../xds/gen/envoy/extensions/transport_sockets/tl
 import type { SecretSource, TlsSecret } from '../../xds/secret-source.ts';
 import { systemRoots } from './system-roots.ts';
 import { watchFiles } from './watched-file.ts';
-import type { WorkloadCertificateManager } from './workload-certificate.ts';
+import type { WorkloadCertificates } from './workload-certificate.ts';
 
 const log = createLogger('sds');
 
@@ -28,7 +28,7 @@ export class AgentSecretSource implements SecretSource {
   private subscription: { setNames(names: ReadonlySet<string>): void } | undefined;
 
   /** `rootPath`: the mesh roots as the control plane distributes them (ConfigMap istio-ca-root-cert). */
-  constructor(private readonly workload: WorkloadCertificateManager, private readonly rootPath: string) {}
+  constructor(private readonly workload: WorkloadCertificates, private readonly rootPath: string) {}
 
   /** Names the control plane knows are asked through this client from now on. */
   useControlPlane(ads: AdsClient): void {

@@ -5,7 +5,10 @@ import { systemClock } from '../../base/clock.ts';
 import { createLogger, setLogLevel } from '../../base/log.ts';
 import { openCaClient, type ControlPlaneConnection } from '../../agent/certificates/ca-client.ts';
 import { AgentSecretSource } from '../../agent/certificates/secret-source.ts';
-import { WorkloadCertificateManager } from '../../agent/certificates/workload-certificate.ts';
+import { MountedCertificate } from '../../agent/certificates/mounted-certificate.ts';
+import { writeCertificates } from '../../agent/certificates/output-certificates.ts';
+import { watchFiles } from '../../agent/certificates/watched-file.ts';
+import { WorkloadCertificateManager, type WorkloadCertificates } from '../../agent/certificates/workload-certificate.ts';
 import { drainBeforeExit } from '../../agent/lifecycle.ts';
 import { resolveSettings, type AgentSettings } from '../../agent/settings.ts';
 import { parseAppProbers } from '../../agent/status/app-probes.ts';
@@ -27,27 +30,29 @@ export async function runProxy(args: readonly string[], version: string): Promis
   log.info('starting', { version, role: settings.role, node: settings.identity.id, dataPlane: settings.dataPlane, discovery: settings.discoveryAddress });
   const metrics = declareMetrics();
   const openSocket = markedSocketOpener(settings.socketMark);
-  const connectionTo = (address: string): ControlPlaneConnection => ({
-    address, tokenPath: settings.tokenPath, rootPath: address.endsWith(':15010') ? undefined : settings.rootPath, ...(openSocket ? { openSocket } : {}),
+  const connectionTo = (address: string, rootPath: string): ControlPlaneConnection => ({
+    address, tokenPath: settings.tokenPath, rootPath: address.endsWith(':15010') ? undefined : rootPath, ...(openSocket ? { openSocket } : {}),
   });
-  const workload = new WorkloadCertificateManager({
-    ca: openCaClient(connectionTo(settings.caAddress)), clock: systemClock, uri: settings.spiffeId, keyType: settings.keyType, ttlSeconds: settings.certificateTtlMs / 1000,
-  });
+  const workload = openWorkloadCertificates(settings, connectionTo(settings.caAddress, settings.caRootPath));
   const secrets = new AgentSecretSource(workload, settings.rootPath);
   const names = openNameService(settings, metrics);
   metrics.gauge('istio_agent_cert_expiry_seconds', 'Seconds until the workload certificate expires.', () => {
     const certificate = workload.certificate.value;
     return certificate ? Math.round((certificate.notAfterMs - Date.now()) / 1000) : 0;
   });
+  let hadCertificate = false;
+  workload.certificate.watch((certificate) => void (hadCertificate ||= certificate !== undefined));
+  watchFiles([settings.rootPath], ([rootsPem = '']) => workload.checkAgainst(rootsPem));
   void workload.start();
-  const context: DataPlaneContext = { settings, controlPlane: connectionTo(settings.discoveryAddress), secrets, names, metrics, version };
+  const context: DataPlaneContext = { settings, controlPlane: connectionTo(settings.discoveryAddress, settings.rootPath), secrets, names, metrics, version };
   const dataPlane = settings.dataPlane === 'envoy' ? await (await import('./envoy-data-plane.ts')).startEnvoyDataPlane(context) : await (await import('./own-data-plane.ts')).startOwnDataPlane(context);
   const shutdown = shutdownOf(settings, dataPlane, () => (workload.close(), names.close()));
   const status = createStatusServer({
     proxy: dataPlane.control, metrics, podIp: settings.podIp,
     appProbers: parseAppProbers(process.env['ISTIO_KUBE_APP_PROBERS']),
     application: parseApplicationScrape(process.env['ISTIO_PROMETHEUS_ANNOTATIONS'], settings.ports.status),
-    agentNotReady: () => (workload.certificate.value ? undefined : `no workload certificate yet${workload.lastError.value ? `: ${workload.lastError.value}` : ''}`),
+    // A proxy that served once stays in rotation without a control plane: plaintext still works, and so do open connections.
+    agentNotReady: () => (hadCertificate ? undefined : `no workload certificate yet${workload.lastError.value ? `: ${workload.lastError.value}` : ''}`),
     onQuit: () => shutdown(0),
     onDrain: () => void dataPlane.control.drain().catch((error: unknown) => log.warn('drain failed', { error: String(error) })),
     nameTable: () => names.describe(),
@@ -62,6 +67,15 @@ export async function runProxy(args: readonly string[], version: string): Promis
     process.exit(code === 0 ? 0 : code);
   });
   return undefined;
+}
+
+/** From files where another system provides them, else from the CA. */
+function openWorkloadCertificates(settings: AgentSettings, ca: ControlPlaneConnection): WorkloadCertificates {
+  const workload = settings.mountedCertificates !== undefined
+    ? new MountedCertificate(settings.mountedCertificates)
+    : new WorkloadCertificateManager({ ca: openCaClient(ca, settings.certSigner), clock: systemClock, uri: settings.spiffeId, keyType: settings.keyType, ttlSeconds: settings.certificateTtlMs / 1000, ...settings.renewal });
+  if (settings.outputCertificates !== undefined) writeCertificates(workload, settings.outputCertificates, /^(1|t|true)$/i.test(process.env['PKCS8_KEY'] ?? ''));
+  return workload;
 }
 
 /** `quit(0)` leaves at once; `quit(undefined)` drains first. A second call while draining leaves at once. */

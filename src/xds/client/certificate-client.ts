@@ -12,6 +12,8 @@ export interface CertificateRequestOptions extends GrpcChannelOptions {
   readonly csrPem: string;
   /** Asked lifetime; the CA refuses more than 90 days. Default: the CA's own (24 h). */
   readonly ttlMs?: number;
+  /** Which of several signers of the CA is wanted. @see CERT_SIGNER_DOMAIN of istiod */
+  readonly certSigner?: string;
 }
 
 /** PEM certificates, leaf first, root last. Rejects with {@link GrpcError}: code 16 when the caller is not believed, 3 when the request is bad, 14 when the CA cannot be reached. */
@@ -19,7 +21,7 @@ export async function requestCertificate(options: CertificateRequestOptions): Pr
   const headers = await authorizationHeaders(options);
   const channel = new GrpcChannel(options);
   try {
-    const request = create(IstioCertificateRequestSchema, { csr: options.csrPem, validityDuration: BigInt(Math.ceil((options.ttlMs ?? 0) / 1000)) });
+    const request = create(IstioCertificateRequestSchema, { csr: options.csrPem, validityDuration: BigInt(Math.ceil((options.ttlMs ?? 0) / 1000)), ...(options.certSigner !== undefined && { metadata: { CertSigner: options.certSigner } }) });
     const response = await channel.unary(CREATE_CERTIFICATE_PATH, toBinary(IstioCertificateRequestSchema, request), headers);
     return fromBinary(IstioCertificateResponseSchema, response).certChain;
   } finally {
