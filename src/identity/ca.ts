@@ -9,7 +9,7 @@ import { verifyChain } from './trust-bundle.ts';
 
 const DAY_MS = 24 * 3_600_000;
 /** Certificates start a little in the past, so that a peer whose clock lags accepts them. */
-const CLOCK_SKEW_MS = 2 * 60_000;
+export const CLOCK_SKEW_MS = 2 * 60_000;
 
 /** Lifetime of a workload certificate when the request names none. */
 export const DEFAULT_WORKLOAD_TTL_MS = DAY_MS;

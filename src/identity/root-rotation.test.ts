@@ -49,8 +49,9 @@ describe('advanceRotation', () => {
   it('shortens the announcement for short-lived roots, and skips it for an expired one', () => {
     const short: RotationPolicy = { ...policy, root: { organization: 'x', ttlMs: 100_000 } };
     const announced = advanceRotation({ material: createSelfSignedCa({ ...short.root, nowMs: startMs }) }, short, startMs + 90_000)!.state;
-    expect(advanceRotation(announced, short, startMs + 99_000)?.step).toBeUndefined();
-    expect(advanceRotation(announced, short, startMs + 101_500)?.step).toBe('changed');
+    expect(advanceRotation(announced, short, startMs + 94_000)?.step).toBeUndefined();
+    expect(advanceRotation(announced, short, startMs + 95_000)?.step).toBe('changed');
+    expect(advanceRotation({ material: createSelfSignedCa({ ...short.root, nowMs: startMs }) }, short, startMs + 79_000)).toBeUndefined();
     const late = advanceRotation(fresh(), policy, startMs + 200 * DAY)!;
     expect(late.step).toBe('announced');
     expect(advanceRotation(late.state, policy, startMs + 200 * DAY)?.step).toBe('changed');

@@ -2,7 +2,7 @@
  * The change of a self-signed root, in three steps so that nobody meets a certificate it cannot check: the next root is announced while the old one signs,
  * then it signs while the old one is still trusted, and the old one goes when nothing signed by it is left.
  */
-import { createSelfSignedCa, type CaMaterial, type SelfSignedOptions } from './ca.ts';
+import { CLOCK_SKEW_MS, createSelfSignedCa, type CaMaterial, type SelfSignedOptions } from './ca.ts';
 import { parseCertificate } from './certificate.ts';
 import { mergeBundles } from './trust-bundle.ts';
 
@@ -40,8 +40,7 @@ export function advanceRotation(state: SelfSignedState, policy: RotationPolicy, 
     const { changedAtMs: _done, ...rest } = state;
     if (nowMs - state.changedAtMs >= policy.retireAfterMs) return { state: { ...rest, material: { ...material, rootCertPem: material.caCertPem } }, step: 'retired' };
   }
-  const { notBeforeMs, notAfterMs } = parseCertificate(material.caCertPem);
-  if (notAfterMs - nowMs > (notAfterMs - notBeforeMs) * policy.graceFraction) return undefined;
+  if (parseCertificate(material.caCertPem).notAfterMs - nowMs > graceMs(material.caCertPem, policy)) return undefined;
   const made = createSelfSignedCa({ ...policy.root, nowMs });
   const announced = { certPem: made.caCertPem, keyPem: made.caKeyPem, announcedAtMs: nowMs };
   return { state: { ...state, material: { ...material, rootCertPem: mergeBundles(material.rootCertPem, made.caCertPem) }, next: announced }, step: 'announced' };
@@ -55,8 +54,13 @@ function change(state: SelfSignedState, next: NonNullable<SelfSignedState['next'
 
 /** Time between announcement and change: an hour, less where the old root has not that much left. */
 function announceMs(oldRootPem: string, policy: RotationPolicy): number {
-  const { notBeforeMs, notAfterMs } = parseCertificate(oldRootPem);
-  return Math.min(MAX_ANNOUNCE_MS, ((notAfterMs - notBeforeMs) * policy.graceFraction) / 4);
+  return Math.min(MAX_ANNOUNCE_MS, graceMs(oldRootPem, policy) / 4);
+}
+
+/** The part of a root's life in which it is replaced; its start is dated back, which is no part of its life. */
+function graceMs(rootPem: string, policy: RotationPolicy): number {
+  const { notBeforeMs, notAfterMs } = parseCertificate(rootPem);
+  return Math.max(0, notAfterMs - notBeforeMs - CLOCK_SKEW_MS) * policy.graceFraction;
 }
 
 function isExpired(certificatePem: string, nowMs: number): boolean {

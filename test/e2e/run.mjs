@@ -1,9 +1,10 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo] [--data-plane proxy|envoy] [--json FILE]`.
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
 import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { bookinfo } from './bookinfo.mjs';
+import { certificates, CERTIFICATES_STEPS } from './certificates.mjs';
 import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
 
@@ -43,6 +44,15 @@ for (const dataPlane of included('bookinfo') ? wanted : []) {
     continue;
   }
   suites.push(suite);
+}
+// Ten renewals of two-minute certificates last eleven minutes: only when asked for. A short run on our own proxy is part of every run.
+const length = option('--suite') === 'certificates' ? 'long' : included('certificates-short') ? 'short' : undefined;
+for (const dataPlane of length === undefined ? [] : length === 'short' && !option('--data-plane') ? ['proxy'] : wanted) {
+  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
+  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
+  const suite = new Suite(`certificates on ${dataPlane}`);
+  if (obstacle) suite.skip(CERTIFICATES_STEPS, obstacle);
+  suites.push(obstacle ? suite : await certificates(length, dataPlane, envoy));
 }
 const sum = (key) => suites.reduce((total, suite) => total + suite[key], 0);
 const result = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), names: suites.map((suite) => suite.names) };
