@@ -24,7 +24,8 @@ export interface Endpoint {
   readonly portName: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality: Locality;
-  readonly health: 'healthy' | 'unhealthy' | 'draining';
+  /** `unhealthy`: known and not used. `draining`: only old sessions are kept. `terminating`: nobody is told of it any more. */
+  readonly health: 'healthy' | 'unhealthy' | 'draining' | 'terminating';
   /** 0 = unset (counts as 1). */
   readonly weight: number;
   /** `spiffe://…`, or '' when unknown. */

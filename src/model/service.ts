@@ -54,6 +54,14 @@ export function portByNumber(service: Service, number: number): ServicePort | un
   return service.ports.find((port) => port.number === number);
 }
 
+/** Label of services whose sessions stay with a draining endpoint. @see features.md §2.17 (labels) */
+const SESSION_LABELS = ['istio.io/persistent-session', 'istio.io/persistent-session-header'];
+
+/** True when clients of a service may have a session that must end where it began. */
+export function hasPersistentSessions(service: Pick<Service, 'labels'>): boolean {
+  return SESSION_LABELS.some((label) => (service.labels[label] ?? '') !== '');
+}
+
 /** Has an address callers can be told apart by, so TCP can have a listener of its own. */
 export function hasAddress(service: Service): boolean {
   return service.addresses.length > 0;

@@ -172,7 +172,8 @@ function targetsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly ServiceTa
     for (const port of service.ports) {
       if (port.protocol === 'UDP') continue;
       if (selected) {
-        const targetPort = typeof port.targetPort === 'number' ? port.targetPort : workload.containerPorts.get(port.targetPort);
+        const named = typeof port.targetPort === 'number' ? port.targetPort : (workload.containerPorts.get(port.targetPort) ?? workload.entryPorts.get(port.targetPort));
+        const targetPort = workload.entryPorts.get(port.name) ?? named;
         if (targetPort !== undefined) targets.push({ service, port, targetPort });
         continue;
       }

@@ -20,6 +20,8 @@ export interface Workload {
   readonly network: string;
   /** Weight of a WorkloadEntry; 0 = unset. */
   readonly weight: number;
+  /** A WorkloadEntry, not a pod. */
+  readonly isEntry: boolean;
   /** `WorkloadEntry.ports`; empty for pods. */
   readonly entryPorts: ReadonlyMap<string, number>;
 }

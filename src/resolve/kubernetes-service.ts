@@ -1,9 +1,9 @@
 import type { Endpoint } from '../model/endpoint.ts';
 import { contentHash } from '../model/hash.ts';
 import { selectProtocol } from '../model/protocol.ts';
-import type { Service } from '../model/service.ts';
+import { hasPersistentSessions, type Service, type ServicePort } from '../model/service.ts';
 import { visibilityOf } from '../model/visibility.ts';
-import type { Workload } from '../model/workload.ts';
+import { selects, type Workload } from '../model/workload.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { createdMsOf, namespaceOf, readSpec, type ResolveContext } from './context.ts';
 import { Cursor } from './cursor.ts';
@@ -53,7 +53,7 @@ export function serviceOfSlice(slice: KubeObject): string | undefined {
 
 /**
  * The endpoints of one Kubernetes service from its EndpointSlices, completed by what the pods behind the addresses say. Not-ready addresses are listed as
- * unhealthy (healthy when the service publishes them), terminating ones that still serve as draining. This is the endpoint fast path's resolver.
+ * unhealthy (healthy when the service publishes them), terminating ones as such, or as draining where sessions must end. This is the endpoint fast path's resolver.
  */
 export function resolveSlices(service: Service, slices: readonly KubeObject[], workloads: ReadonlyMap<string, Workload>): readonly Endpoint[] {
   const found = new Map<string, Endpoint>();
@@ -63,8 +63,9 @@ export function resolveSlices(service: Service, slices: readonly KubeObject[], w
     for (const entry of root.at('endpoints').items()) {
       const conditions = entry.at('conditions');
       const ready = conditions.at('ready').boolean() ?? true;
-      const draining = !ready && (conditions.at('serving').boolean() ?? false) && (conditions.at('terminating').boolean() ?? false);
-      const health = ready || service.publishNotReady ? 'healthy' : draining ? 'draining' : 'unhealthy';
+      const terminating = conditions.at('terminating').boolean() ?? false;
+      const ending = (conditions.at('serving').boolean() ?? true) && hasPersistentSessions(service) ? 'draining' : 'terminating';
+      const health = ready || service.publishNotReady ? 'healthy' : terminating ? ending : 'unhealthy';
       for (const address of entry.at('addresses').strings())
         for (const port of ports) {
           if (port.port === undefined) continue;
@@ -76,15 +77,33 @@ export function resolveSlices(service: Service, slices: readonly KubeObject[], w
   return [...found.values()].sort(byAddress);
 }
 
+/** The WorkloadEntries a Kubernetes service selects, as endpoints of it. Ports they name by the service's name for them count first. */
+export function resolveEntries(service: Service, entries: readonly Workload[]): readonly Endpoint[] {
+  if (Object.keys(service.selector).length === 0 || service.aliasOf !== undefined) return [];
+  const chosen = entries.filter((entry) => entry.namespace === service.namespace && entry.address !== '' && selects(service.selector, entry.labels));
+  return chosen.flatMap((entry) => service.ports.flatMap((port) => {
+    const number = entryPortOf(entry, port);
+    return number === undefined ? [] : [endpointOf(entry, { address: entry.address, port: number, portName: port.name, health: entry.ready ? 'healthy' : 'unhealthy' })];
+  }));
+}
+
+/** Where an entry serves a port of a Kubernetes service; undefined when the service's target is a name that the entry does not have. */
+export function entryPortOf(entry: Workload, port: ServicePort): number | undefined {
+  return entry.entryPorts.get(port.name) ?? (typeof port.targetPort === 'number' ? port.targetPort : entry.entryPorts.get(port.targetPort));
+}
+
 /** An endpoint with what its workload says of it. */
 export function endpointOf(workload: Workload | undefined, own: Pick<Endpoint, 'address' | 'port' | 'portName' | 'health'> & { readonly hostname?: string }): Endpoint {
   return {
-    address: own.address, port: own.port, portName: own.portName, health: own.health,
+    address: own.address, port: own.port, portName: own.portName, health: workload && (workload.labels[DRAINING_LABEL] ?? '') !== '' ? 'draining' : own.health,
     labels: workload?.labels ?? {}, locality: workload?.locality ?? { region: '', zone: '', subZone: '' }, weight: workload?.weight ?? 0,
     serviceAccount: workload?.serviceAccount ?? '', tlsMode: workload?.tlsMode ?? 'disabled', workload: workload?.identity,
     hostname: own.hostname || (workload?.subdomain ? workload.hostname : ''), network: workload?.network ?? '',
   };
 }
+
+/** Puts an endpoint aside whatever its readiness. */
+const DRAINING_LABEL = 'istio.io/draining';
 
 function byAddress(a: Endpoint, b: Endpoint): number {
   return a.address < b.address ? -1 : a.address > b.address ? 1 : a.port - b.port;

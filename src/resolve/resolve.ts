@@ -3,7 +3,7 @@ import type { Issue } from '../base/issue.ts';
 import type { AuthorizationPolicy } from '../model/authorization-policy.ts';
 import type { Endpoint } from '../model/endpoint.ts';
 import type { Service } from '../model/service.ts';
-import type { MeshSnapshot } from '../model/snapshot.ts';
+import { endpointsOf, type MeshSnapshot } from '../model/snapshot.ts';
 import type { Workload } from '../model/workload.ts';
 import { contentHash } from '../model/hash.ts';
 import type { KubeObject } from '../objects/meta.ts';
@@ -18,7 +18,7 @@ import { convertDialects, generatedRoute } from './dialects.ts';
 import type { StatusUpdate } from './gateway-api/convert.ts';
 import { resolveEnvoyFilter } from './envoy-filter.ts';
 import { resolveGateway } from './gateway.ts';
-import { endpointOf, resolveKubernetesService, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
+import { endpointOf, resolveKubernetesService, resolveEntries, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { convertLegacy } from './legacy/convert.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
@@ -126,9 +126,10 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
   }
   const services = new Map<string, Service>();
   const claims = new Map<string, number>();
+  const entries = candidates.filter((workload) => workload.isEntry);
   for (const service of each('/Service', (object) => resolveKubernetesService(context, object))) {
     services.set(service.key, service);
-    endpoints.set(service.key, resolveSlices(service, slices.get(`${service.namespace}/${service.name}`) ?? [], workloads));
+    endpoints.set(service.key, [...resolveSlices(service, slices.get(`${service.namespace}/${service.name}`) ?? [], workloads), ...resolveEntries(service, entries)]);
   }
   for (const entry of each('networking.istio.io/ServiceEntry', (object) => resolveServiceEntry(context, object, candidates)))
     for (const service of entry.services) {
@@ -213,5 +214,7 @@ export function resolveEndpoints(snapshot: MeshSnapshot, namespace: string, serv
   const service = snapshot.servicesByHostname.get(hostname)?.find((candidate) => candidate.namespace === namespace);
   if (!service) return undefined;
   const own = slices.filter((slice) => namespaceOf(slice) === namespace && serviceOfSlice(slice) === `${namespace}/${serviceName}`);
-  return { service, endpoints: resolveSlices(service, own, snapshot.workloads) };
+  // Slices say nothing of WorkloadEntries: those that are there stay.
+  const entries = endpointsOf(snapshot, service).filter((endpoint) => snapshot.workloads.get(endpoint.address)?.isEntry);
+  return { service, endpoints: [...resolveSlices(service, own, snapshot.workloads), ...entries] };
 }

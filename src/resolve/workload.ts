@@ -53,7 +53,7 @@ export function resolvePod(context: ResolveContext, pod: KubeObject, localities:
     locality: labels['istio-locality'] ? parseLocality(labels['istio-locality']) : (localities.get(spec.at('nodeName').string()) ?? NO_LOCALITY),
     tlsMode: labels['security.istio.io/tlsMode'] === 'istio' ? 'istio' : 'disabled',
     containerPorts, hostname: spec.at('hostname').string(), subdomain: spec.at('subdomain').string(), ready,
-    network: labels['topology.istio.io/network'] ?? '', weight: 0, entryPorts: new Map(),
+    network: labels['topology.istio.io/network'] ?? '', weight: 0, isEntry: false, entryPorts: new Map(),
   };
 }
 
@@ -71,8 +71,8 @@ export function readWorkloadEntry(context: ResolveContext, entry: Cursor, name: 
     serviceAccount: spiffeId(context.mesh.trustDomain, namespace, entry.at('serviceAccount').string()),
     identity: identityOf(labels, name, namespace, context.mesh.clusterId),
     locality: locality ? parseLocality(locality) : NO_LOCALITY,
-    tlsMode: labels['security.istio.io/tlsMode'] === 'istio' ? 'istio' : 'disabled',
-    containerPorts: new Map(), hostname: '', subdomain: '', ready: true,
+    tlsMode: entryTlsMode(labels, entry.at('serviceAccount').string()),
+    containerPorts: new Map(), hostname: '', subdomain: '', ready: true, isEntry: true,
     network: entry.at('network').string() || (labels['topology.istio.io/network'] ?? ''), weight: entry.at('weight').positive() ?? 0, entryPorts,
   };
 }
@@ -81,9 +81,25 @@ export function resolveWorkloadEntry(context: ResolveContext, object: KubeObject
   return readSpec(context, object, (spec) => {
     const workload = readWorkloadEntry(context, spec, object.metadata.name, namespaceOf(object), object.metadata.labels);
     if (!workload.address && !workload.network) spec.at('address').fail('is required unless a network is named');
-    return workload;
+    return isHealthy(object) ? workload : { ...workload, ready: false };
   });
 }
+
+/** Whoever has an account of the mesh speaks mutual TLS, unless its label says otherwise. */
+function entryTlsMode(labels: Readonly<Record<string, string>>, account: string): Workload['tlsMode'] {
+  const label = labels['security.istio.io/tlsMode'];
+  return label === 'istio' || (label === undefined && account !== '') ? 'istio' : 'disabled';
+}
+
+/** Workloads whose agent checks their health are used only once it reported that they are well. */
+function isHealthy(entry: KubeObject): boolean {
+  if (entry.metadata.annotations?.[HEALTH_CHECKS] !== 'true') return true;
+  const status = new Cursor((entry as { readonly status?: unknown }).status, 'status', NO_REPORT);
+  return status.at('conditions').items().some((condition) => condition.at('type').string() === 'Healthy' && condition.at('status').string() === 'True');
+}
+
+/** Annotation of entries whose agent reports health. */
+const HEALTH_CHECKS = 'proxy.istio.io/health-checks-enabled';
 
 /** Canonical name and revision from the labels Istio reads, in its order. */
 function identityOf(labels: Readonly<Record<string, string>>, name: string, namespace: string, cluster: string): WorkloadIdentity {

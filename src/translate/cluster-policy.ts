@@ -56,6 +56,8 @@ export function applyPolicy(view: ProxyView, subject: ClusterSubject, cluster: C
   if (locality.enabled && subject.type !== Cluster_DiscoveryType.ORIGINAL_DST && isDistributed(view.proxy.locality, locality))
     cluster.commonLbConfig = create(Cluster_CommonLbConfigSchema, { localityConfigSpecifier: { case: 'localityWeightedLbConfig', value: {} } });
   if (policy.outlierDetection) applyOutlierDetection(policy.outlierDetection, cluster);
+  // It is told of endpoints that are not ready, which must not be used when they are many.
+  else if (subject.type === Cluster_DiscoveryType.EDS) setPanicThreshold(cluster, 0);
   applyTls(view, subject, cluster, upgrade);
   if (policy.proxyProtocol) wrapInProxyProtocol(cluster, policy.proxyProtocol);
   return cluster;
@@ -145,9 +147,13 @@ function applyOutlierDetection(outlier: OutlierDetection, cluster: Cluster): voi
   if (outlier.maxEjectionPercent !== undefined) message.maxEjectionPercent = outlier.maxEjectionPercent;
   cluster.outlierDetection = message;
   // Panic routing is off below minHealthPercent (0 = never panic), so an ejected host really gets nothing.
+  setPanicThreshold(cluster, outlier.minHealthPercent);
+}
+
+function setPanicThreshold(cluster: Cluster, percent: number): void {
   cluster.commonLbConfig = {
     ...(cluster.commonLbConfig ?? { $typeName: 'envoy.config.cluster.v3.Cluster.CommonLbConfig', localityConfigSpecifier: { case: undefined }, ignoreNewHostsUntilFirstHc: false, closeConnectionsOnHostSetChange: false }),
-    healthyPanicThreshold: { $typeName: 'envoy.type.v3.Percent', value: outlier.minHealthPercent },
+    healthyPanicThreshold: { $typeName: 'envoy.type.v3.Percent', value: percent },
   };
 }
 

@@ -4,7 +4,7 @@ import { LbEndpointSchema, LocalityLbEndpointsSchema, type LbEndpoint, type Loca
 import { ClusterLoadAssignmentSchema, type ClusterLoadAssignment } from '../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { policyForPort, type LocalitySettings } from '../model/destination-rule.ts';
 import type { Endpoint, Locality } from '../model/endpoint.ts';
-import { portByNumber } from '../model/service.ts';
+import { hasPersistentSessions, portByNumber } from '../model/service.ts';
 import { endpointsOf } from '../model/snapshot.ts';
 import { destinationRuleFor, type ProxyView } from '../model/view.ts';
 import { selects } from '../model/workload.ts';
@@ -17,7 +17,11 @@ export function translateEndpoints(view: ProxyView, names: Iterable<string>): Cl
   return [...names].map((name) => loadAssignment(view, name));
 }
 
-/** Endpoints of one cluster, grouped by locality; unhealthy ones are left out, draining ones say so. */
+/**
+ * Endpoints of one cluster, grouped by locality. Those that are not ready are told as unhealthy, except to clusters that use them when too few others are left;
+ * draining ones only to clusters with sessions; terminating ones to nobody.
+ * @see features.md §3.6 (unhealthy endpoints)
+ */
 export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoadAssignment {
   const empty = () => create(ClusterLoadAssignmentSchema, { clusterName });
   const parts = parseClusterName(clusterName);
@@ -27,9 +31,12 @@ export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoa
   const rule = destinationRuleFor(view, service.hostname, service.namespace);
   const subset = rule?.subsets.find((candidate) => candidate.name === parts.subset);
   if (parts.subset && !subset) return empty();
-  const endpoints = endpointsOf(view.snapshot, service).filter((endpoint) =>
-    endpoint.portName === port.name && endpoint.health !== 'unhealthy' && (!subset || selects(subset.labels, endpoint.labels)));
   const policy = policyForPort(rule?.policy, subset?.policy, port.number);
+  const unhealthyToo = toldOfUnhealthy(policy);
+  const drainingToo = hasPersistentSessions(service);
+  const endpoints = endpointsOf(view.snapshot, service).filter((endpoint) =>
+    endpoint.portName === port.name && endpoint.health !== 'terminating' && (unhealthyToo || endpoint.health !== 'unhealthy') && (drainingToo || endpoint.health !== 'draining')
+    && (!subset || selects(subset.labels, endpoint.labels)));
   const settings = policy.loadBalancer?.locality ?? (service.preferClose ? PREFER_CLOSE : view.snapshot.mesh.locality);
   // A service that asks for near endpoints gets them without outlier detection too.
   const failsOver = policy.outlierDetection !== undefined || (service.preferClose && settings === PREFER_CLOSE);
@@ -37,6 +44,11 @@ export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoa
     return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: byLabels(view, endpoints, settings.failoverPriority) });
   const localities = groupedByLocality(endpoints, () => '').map(([, group]) => localityEndpoints(group));
   return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: localityPriorities(view.proxy.locality, localities, settings, policy.outlierDetection !== undefined) });
+}
+
+/** With a panic threshold (`minHealthPercent`) a proxy would send to endpoints that it is told are unhealthy. */
+export function toldOfUnhealthy(policy: ReturnType<typeof policyForPort>): boolean {
+  return (policy.outlierDetection?.minHealthPercent ?? 0) === 0;
 }
 
 /** Kubernetes' `trafficDistribution: PreferClose`. */
@@ -83,7 +95,7 @@ function lbEndpoint(endpoint: Endpoint): LbEndpoint {
   return create(LbEndpointSchema, {
     hostIdentifier: { case: 'endpoint', value: { address: endpointAddress(endpoint.address, endpoint.port) } },
     loadBalancingWeight: endpoint.weight || 1,
-    healthStatus: endpoint.health === 'draining' ? HealthStatus.DRAINING : HealthStatus.HEALTHY,
+    healthStatus: endpoint.health === 'draining' ? HealthStatus.DRAINING : endpoint.health === 'unhealthy' ? HealthStatus.UNHEALTHY : HealthStatus.HEALTHY,
     metadata: { filterMetadata: { ...(match && { 'envoy.transport_socket_match': match }), ...(istio && { istio }) } },
   });
 }

@@ -88,7 +88,7 @@ function isWholeAddress(cidr: string): boolean {
 /** Headless services are reached by pod address: one listener each. The proxy's own pod is left to the inbound side. */
 function podAddresses(view: ProxyView, service: Service, port: ServicePort): readonly string[] {
   if (!service.headless) return [];
-  const addresses = endpointsOf(view.snapshot, service).filter((endpoint) => endpoint.portName === port.name && endpoint.health !== 'unhealthy').map((endpoint) => endpoint.address);
+  const addresses = endpointsOf(view.snapshot, service).filter((endpoint) => endpoint.portName === port.name && (endpoint.health === 'healthy' || endpoint.health === 'draining')).map((endpoint) => endpoint.address);
   return [...new Set(addresses)].filter((address) => !view.proxy.ipAddresses.includes(address));
 }
 

@@ -21,8 +21,10 @@ const hasOwnStatus = ({ apiVersion, kind }: KubeObject): boolean => apiVersion.s
 const TRIMMERS: Readonly<Record<string, (object: Loose) => Partial<Loose>>> = {
   Pod: ({ spec = {}, status = {} }) => ({
     spec: { ...pick(spec, ['serviceAccountName', 'nodeName', 'hostname', 'subdomain', 'hostNetwork']), containers: portsOf(spec['containers']), initContainers: portsOf(spec['initContainers']) },
-    status: { ...pick(status, ['phase', 'podIP', 'podIPs']), conditions: readyOf(status['conditions']) },
+    status: { ...pick(status, ['phase', 'podIP', 'podIPs']), conditions: conditionsOf(status['conditions'], 'Ready') },
   }),
+  // Probe times change with every report; whether it is well counts.
+  WorkloadEntry: ({ spec = {}, status = {} }) => ({ spec, status: { conditions: conditionsOf(status['conditions'], 'Healthy') } }),
   // A node's heartbeat changes its status every few seconds; its labels say where it is.
   Node: () => ({}),
   Namespace: () => ({}),
@@ -61,9 +63,9 @@ function portsOf(containers: unknown): unknown[] {
   return Array.isArray(containers) ? containers.map((container: Readonly<Record<string, unknown>>) => pick(container ?? {}, ['name', 'ports'])) : [];
 }
 
-function readyOf(conditions: unknown): unknown[] {
+function conditionsOf(conditions: unknown, type: string): unknown[] {
   const list = Array.isArray(conditions) ? (conditions as Readonly<Record<string, unknown>>[]) : [];
-  return list.filter((condition) => condition?.['type'] === 'Ready').map((condition) => pick(condition, ['type', 'status']));
+  return list.filter((condition) => condition?.['type'] === type).map((condition) => pick(condition, ['type', 'status']));
 }
 
 /** kubectl keeps the whole object a second time in this annotation. */
