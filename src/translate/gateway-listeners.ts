@@ -33,7 +33,7 @@ export function gatewayListeners(view: ProxyView): Listener[] {
 
 function chainsOf(view: ProxyView, port: GatewayPort): FilterChain[] {
   const listener = listenerName(port.bind, port.port);
-  const manager = (entry: GatewayServer) => httpConnectionManager(view, { direction: 'gateway', listener, routes: { rds: routeNameOf(entry) } });
+  const manager = (entry: GatewayServer) => httpConnectionManager(view, { direction: 'gateway', listener, grpcWeb: entry.server.port.protocol === 'GRPC-Web', routes: { rds: routeNameOf(entry) } });
   if (port.kind === 'http') return [create(FilterChainSchema, { filters: [manager(port.servers[0]!)] })];
   if (port.kind === 'tcp') return port.servers.flatMap((entry) => tcpChains(view, entry));
   return port.servers.flatMap((entry) => {

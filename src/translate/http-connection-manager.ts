@@ -17,6 +17,7 @@ import { alpnHttpFilter } from './filters/alpn.ts';
 import { corsHttpFilter } from './filters/cors.ts';
 import { faultHttpFilter } from './filters/fault.ts';
 import { grpcStatsHttpFilter } from './filters/grpc-stats.ts';
+import { grpcWebHttpFilter } from './filters/grpc-web.ts';
 import { metadataExchangeHttpFilter } from './filters/metadata-exchange.ts';
 import { routerHttpFilter } from './filters/router.ts';
 import { statsHttpFilter } from './filters/stats.ts';
@@ -29,6 +30,8 @@ export interface ManagerOptions {
   readonly direction: HttpDirection;
   /** Listener the manager stands in, for `stat_prefix`. */
   readonly listener: string;
+  /** The port speaks gRPC-Web. Default false. */
+  readonly grpcWeb?: boolean;
   readonly routes: { readonly rds: string } | { readonly inline: RouteConfiguration };
 }
 
@@ -39,7 +42,7 @@ export function httpConnectionManager(view: ProxyView, options: ManagerOptions):
   const init: MessageInitShape<typeof HttpConnectionManagerSchema> = {
     statPrefix: `${options.direction === 'inbound' ? 'inbound' : 'outbound'}_${options.listener};`,
     routeSpecifier: 'rds' in options.routes ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: options.routes.rds } } : { case: 'routeConfig', value: options.routes.inline },
-    httpFilters: httpFilters(view, options.direction),
+    httpFilters: httpFilters(view, options.direction, options.grpcWeb ?? false),
     // Envoy's own default name is what outbound answers have always carried in Istio.
     serverName: view.proxy.headers.server || (options.direction === 'outbound' ? '' : 'istio-envoy'),
     ...(view.proxy.headers.server === '' && { serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH }),
@@ -81,12 +84,13 @@ function clientCertificateOf(direction: HttpDirection, headers: ProxyHeaders): P
 }
 
 /** The chain of each direction, top to bottom. @see features.md C8, §3.4 */
-function httpFilters(view: ProxyView, direction: HttpDirection): HttpFilter[] {
+function httpFilters(view: ProxyView, direction: HttpDirection, grpcWeb: boolean): HttpFilter[] {
   const istio = view.proxy.istioFilters;
   return [
     ...(istio ? [metadataExchangeHttpFilter(direction === 'inbound' ? 'inbound' : 'outbound')] : []),
     // A sidecar judges what comes in; what its own workload sends is the other side's business.
     ...(direction === 'outbound' ? [] : securityHttpFilters(view)),
+    ...(grpcWeb ? [grpcWebHttpFilter()] : []),
     grpcStatsHttpFilter(),
     // Inbound speaks to the application, which knows nothing of Istio's ALPNs.
     ...(istio && direction !== 'inbound' ? [alpnHttpFilter()] : []),

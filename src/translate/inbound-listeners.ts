@@ -150,7 +150,7 @@ function buildChain(view: ProxyView, port: InboundPort, shape: ChainShape, trans
       ...(port.port !== undefined && { destinationPort: port.port }), transportProtocol: shape.transport ?? '', applicationProtocols: [...(shape.alpns ?? [])],
     }),
     filters: shape.kind === 'http'
-      ? [httpConnectionManager(view, { direction: 'inbound', listener: port.statPrefix, routes: { inline: inboundRoutes(view, port) } })]
+      ? [httpConnectionManager(view, { direction: 'inbound', listener: port.statPrefix, grpcWeb: port.protocol === 'GRPC-Web', routes: { inline: inboundRoutes(view, port) } })]
       : tcpFilters(view, 'inbound', [{ cluster: port.cluster, weight: 100 }], { statPrefix: port.cluster }),
     ...(transportSocket && { transportSocket }),
   });

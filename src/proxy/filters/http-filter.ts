@@ -49,6 +49,16 @@ export interface FilterContext {
   known(): TrafficRecord;
   /** Bodies, for filters that look at them whole. */
   readonly bodies: BodyAccess;
+  /** From now on the request's body passes a transform on its way to the filters behind this one. */
+  transformRequest(make: (exit: BodyExit) => BodyTransform): void;
+  /** As {@link transformRequest}, for the response that is passing. */
+  transformResponse(make: (exit: BodyExit) => BodyTransform): void;
+  /** Answers while the request's body passes; nothing happens once a response has begun, except that it ends. */
+  answer(reply: LocalReply): void;
+  /** The answer, when it is our own. */
+  readonly local: LocalReply | undefined;
+  /** The request is gRPC; a filter that makes it so says it here. */
+  grpc: boolean;
   /** Looks the route up again, after a filter changed what routes are chosen by. */
   refreshRoute(): void;
   /** Hosts that requests name. */
@@ -86,6 +96,20 @@ export interface BodyAccess {
   readonly responseHasBody: boolean;
   /** Gives the response up and answers with another; only while the response waits. */
   replaceByReply(reply: LocalReply): void;
+}
+
+/** Where the bytes of a message go on. */
+export interface BodyExit {
+  /** The bytes must not change afterwards. */
+  body(bytes: Buffer): void;
+  end(trailers: HeaderMap | undefined): void;
+}
+
+/** Changes the body of one message as it passes, without keeping it. Whoever adds one takes care of `content-length`. */
+export interface BodyTransform {
+  /** The bytes are its own. */
+  push(bytes: Buffer): void;
+  end(trailers: HeaderMap | undefined): void;
 }
 
 /** Makes a response wait: call `resume` once to let it go on. What it returns gives up. */

@@ -3,6 +3,7 @@ import { corsFilter } from './envoy.filters.http.cors/filter.ts';
 import { dynamicForwardProxyFilter } from './envoy.filters.http.dynamic_forward_proxy/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
 import { extAuthzFilter } from './envoy.filters.http.ext_authz/filter.ts';
+import { grpcWebFilter } from './envoy.filters.http.grpc_web/filter.ts';
 import { headerMutationFilter } from './envoy.filters.http.header_mutation/filter.ts';
 import { jwtAuthnFilter } from './envoy.filters.http.jwt_authn/filter.ts';
 import { localRateLimitFilter } from './envoy.filters.http.local_ratelimit/filter.ts';
@@ -27,6 +28,7 @@ const FACTORIES: readonly HttpFilterFactory[] = [
   faultFilter,
   corsFilter,
   localRateLimitFilter,
+  grpcWebFilter,
   headerMutationFilter,
   bufferFilter,
   luaFilter,

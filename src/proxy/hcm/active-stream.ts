@@ -1,66 +1,47 @@
 import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import type { HcmRuntime, Span } from '../config/runtime.ts';
-import type { ProxyEnvironment } from '../environment.ts';
-import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
+import type { Span } from '../config/runtime.ts';
 import { CONTINUE } from '../filters/http-filter.ts';
-import type { BodyAccess, FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
-import type { SideCall } from '../filters/side-call.ts';
+import type { BodyAccess, BodyExit, BodyTransform, FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
-import type { HeaderMap, RequestHead, ResponseHead } from '../http/message.ts';
+import type { HeaderMap, ResponseHead } from '../http/message.ts';
 import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts';
 import { chooseCluster } from '../route/choose-cluster.ts';
 import { applyHeaderMutations } from '../route/header-mutations.ts';
-import type { ClusterChoice, RouteEntry, RouteLookup } from '../route/route-table.ts';
+import type { RouteEntry, RouteLookup } from '../route/route-table.ts';
 import type { ForwardAction } from '../router/prepare-request.ts';
 import { proxiedAddresses } from '../router/proxy-header.ts';
 import { Router } from '../router/router.ts';
 import type { RouterOwner } from '../router/router.ts';
-import { sideCalls } from '../router/side-call.ts';
-import type { HttpStats } from '../stats.ts';
-import type { FilterChain } from './filter-chain.ts';
 import { isGrpc, localResponse } from './local-reply.ts';
+import { BodyChain } from './body-chain.ts';
 import { BodyHold } from './body-hold.ts';
 import { ResponseFilters } from './response-filters.ts';
 import { StreamBodies } from './stream-bodies.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
 import { allowsUpgrade, refuseRequest } from './request-check.ts';
 import { receiveRequestHeaders } from './request-headers.ts';
-import type { RequestSource } from './request-headers.ts';
+import { StreamFacts } from './stream-facts.ts';
+import type { HcmEnvironment } from './stream-facts.ts';
 import { finishResponseHeaders } from './response-headers.ts';
 import { StreamTimers } from './stream-timers.ts';
 import { recordOf } from './stream-record.ts';
-
-/** What the streams of one connection manager share. */
-export interface HcmEnvironment {
-  readonly proxy: ProxyEnvironment;
-  readonly hcm: HcmRuntime;
-  readonly chain: FilterChain;
-  readonly stats: HttpStats;
-}
 
 /**
  * One request from its head to its record: checks and header rules, route, filters, router, response. The way is {@link start} → runFilters → dispatch
  * → onHead/onLocalReply → finish, read from top to bottom.
  */
-export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
+export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwner, FilterContext {
   readonly startMs = Date.now();
   readonly startedAt = performance.now();
-  readonly flags: ResponseFlag[] = [];
-  readonly request: RequestHead;
-  readonly grpc: boolean;
-  source: RequestSource;
+  grpc: boolean;
   route: RouteEntry | undefined;
-  choice: ClusterChoice | undefined;
   router: Router | undefined;
   response: ResponseHead | undefined;
   trailers: HeaderMap | undefined;
-  localBody: string | undefined;
   details = 'via_upstream';
   bytesReceived = 0;
   bytesSent = 0;
   requestEndedAt = 0;
-  private cluster: Cluster | undefined;
   /** Cluster of the route, '' when there is none of that name. */
   clusterName = '';
   /** As the client sent it; rewrites change the head. */
@@ -69,13 +50,15 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   peer: PeerMetadata | undefined;
   peerExchanged = false;
   dynamicDestination: string | undefined;
-  private dynamicMetadata: DynamicMetadata | undefined;
   private filters: readonly HttpFilter[] = [];
   private cancelWait: (() => void) | undefined;
   /** What came of the request's body before it was forwarded. */
   private early: BodyHold | undefined;
   private readonly responses: ResponseFilters = new ResponseFilters(this, this);
   private streamBodies: BodyAccess | undefined;
+  /** Set while filters change bodies as they pass. */
+  private incoming: BodyChain | undefined;
+  private outgoing: BodyChain | undefined;
   private requestEnded: boolean;
   private requestTrailers: HeaderMap | undefined;
   private over = false;
@@ -84,16 +67,15 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   private readonly timers: StreamTimers;
 
   constructor(
-    readonly environment: HcmEnvironment,
-    readonly info: HttpConnectionInfo,
+    environment: HcmEnvironment,
+    info: HttpConnectionInfo,
     readonly stream: ServerStream,
     end: boolean,
   ) {
-    this.request = stream.head;
+    super(environment, info, stream.head);
     this.originalPath = stream.head.path;
     this.requestEnded = end;
     this.grpc = isGrpc(stream.head);
-    this.source = { ip: info.connection.remoteAddress, address: info.remoteAddress };
     const { stats } = environment;
     stats.counters.downstream_rq_total++;
     stats.gauges.downstream_rq_active++;
@@ -102,55 +84,6 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.timers = new StreamTimers(environment.hcm, (reply) => this.onTimeout(reply));
     if (end) this.requestEndedAt = this.startedAt;
     else this.timers.start();
-  }
-
-  get direction(): TrafficRecord['direction'] {
-    return this.environment.hcm.direction;
-  }
-
-  get node(): ProxyEnvironment['node'] {
-    return this.environment.proxy.node;
-  }
-
-  get destinationCluster(): string {
-    return this.choice?.cluster ?? '';
-  }
-
-  get sourceIp(): string {
-    return this.source.ip;
-  }
-
-  get downstreamProtocol(): RequestHead['protocol'] {
-    return this.request.protocol;
-  }
-
-  get dynamicHosts(): ProxyEnvironment['dynamicHosts'] {
-    return this.environment.proxy.dynamicHosts;
-  }
-
-  get dynamicPort(): number | undefined {
-    return this.cluster?.dynamicPort;
-  }
-
-  get sideCall(): SideCall {
-    return sideCalls(this.environment.proxy);
-  }
-
-  /** Made when first asked for: nearly no request has any. */
-  get metadata(): DynamicMetadata {
-    return (this.dynamicMetadata ??= new Map());
-  }
-
-  get random(): () => number {
-    return this.environment.proxy.random;
-  }
-
-  get stats(): HttpStats {
-    return this.environment.stats;
-  }
-
-  addFlag(flag: ResponseFlag): void {
-    if (!this.flags.includes(flag)) this.flags.push(flag);
   }
 
   start(): void {
@@ -204,6 +137,33 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     if (this.route?.action.kind === 'forward') this.choose(this.route.action);
   }
 
+  transformRequest(make: (exit: BodyExit) => BodyTransform): void {
+    this.incoming ??= new BodyChain({
+      body: (bytes) => this.over || this.takeRequestBody(bytes, 0, bytes.length),
+      end: (trailers) => this.over || this.takeRequestEnd(trailers),
+    });
+    this.incoming.add(make);
+    // What has come already passes now.
+    for (const chunk of this.early?.take() ?? []) this.incoming.push(chunk);
+    if (this.requestEnded && !this.over) this.incoming.end(this.requestTrailers);
+  }
+
+  answer(reply: LocalReply): void {
+    if (this.over) return;
+    this.cancelWait?.();
+    this.cancelWait = undefined;
+    this.router?.cancel();
+    this.onLocalReply(reply);
+  }
+
+  transformResponse(make: (exit: BodyExit) => BodyTransform): void {
+    this.outgoing ??= new BodyChain({
+      body: (bytes) => this.over || this.sendResponseBody(bytes, 0, bytes.length),
+      end: (trailers) => this.over || this.sendResponseEnd(trailers),
+    });
+    this.outgoing.add(make);
+  }
+
   get bodies(): BodyAccess {
     return (this.streamBodies ??= new StreamBodies(this));
   }
@@ -255,6 +215,8 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   }
 
   private dispatch(): void {
+    // A filter may have answered while the body passed.
+    if (this.over) return;
     const { route, request, choice } = this;
     if (route === undefined) {
       this.stats.counters.no_route++;
@@ -311,6 +273,11 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     this.bytesReceived += end - start;
     if (this.over) return;
     this.timers.activity();
+    if (this.incoming === undefined) this.takeRequestBody(buffer, start, end);
+    else this.incoming.push(Buffer.from(buffer.subarray(start, end)));
+  }
+
+  private takeRequestBody(buffer: Buffer, start: number, end: number): void {
     if (this.router !== undefined) this.router.onRequestBody(buffer, start, end);
     else {
       this.requestHold.push(Buffer.from(buffer.subarray(start, end)));
@@ -321,9 +288,14 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   onEnd(trailers: HeaderMap | undefined): void {
     this.requestEnded = true;
     this.requestEndedAt = performance.now();
-    this.requestTrailers = trailers;
     if (this.over) return;
     this.timers.requestComplete();
+    if (this.incoming === undefined) this.takeRequestEnd(trailers);
+    else this.incoming.end(trailers);
+  }
+
+  private takeRequestEnd(trailers: HeaderMap | undefined): void {
+    this.requestTrailers = trailers;
     if (this.router === undefined) this.requestHold.end(trailers);
     else this.router.onRequestEnd(trailers);
   }
@@ -393,6 +365,11 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   onResponseBody(buffer: Buffer, start: number, end: number): void {
     if (this.over) return;
     if (this.responses.takeBody(buffer, start, end)) return;
+    if (this.outgoing === undefined) this.sendResponseBody(buffer, start, end);
+    else this.outgoing.push(Buffer.from(buffer.subarray(start, end)));
+  }
+
+  private sendResponseBody(buffer: Buffer, start: number, end: number): void {
     this.bytesSent += end - start;
     this.timers.activity();
     if (!this.stream.sendBody(buffer, start, end)) this.router?.pauseResponse();
@@ -401,6 +378,11 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
   onResponseEnd(trailers: HeaderMap | undefined): void {
     if (this.over || this.responses.takeEnd(trailers)) return;
     this.trailers = trailers;
+    if (this.outgoing === undefined) this.sendResponseEnd(trailers);
+    else this.outgoing.end(trailers);
+  }
+
+  private sendResponseEnd(trailers: HeaderMap | undefined): void {
     this.stream.sendEnd(trailers);
     this.finish();
   }
@@ -432,7 +414,7 @@ export class ActiveStream implements BodyReceiver, RouterOwner, FilterContext {
     if (!this.requestEnded) this.stream.closeAfterResponse();
     if (reply.flag !== undefined) this.addFlag(reply.flag);
     this.details = reply.details;
-    this.localBody = reply.body;
+    this.local = reply;
     const { head, body } = localResponse(reply, this.request);
     if (byRoute && this.route !== undefined) {
       this.response = head;

@@ -6,9 +6,9 @@ import { H2ServerConnection } from '../http2/server.ts';
 import type { CloseCause, ConnectionSink } from '../io/connection.ts';
 import type { SocketConnection } from '../io/socket-connection.ts';
 import { ActiveStream } from './active-stream.ts';
-import type { HcmEnvironment } from './active-stream.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
 import { FilterChain } from './filter-chain.ts';
+import type { HcmEnvironment } from './stream-facts.ts';
 
 /** A connection that can be asked to end orderly. */
 export interface DrainableConnection {

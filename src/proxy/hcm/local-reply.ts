@@ -7,13 +7,18 @@ const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
   [400, 13], [401, 16], [403, 7], [404, 12], [429, 14], [502, 14], [503, 14], [504, 14],
 ]);
 
+/** The gRPC status that says what an HTTP status says. */
+export function grpcStatusOf(httpStatus: number): number {
+  return GRPC_STATUS.get(httpStatus) ?? 2;
+}
+
 /** The one place where the proxy's own answers become a response: a head and its body. gRPC callers get a trailers-only response. */
 export function localResponse(reply: LocalReply, request: RequestHead): { readonly head: ResponseHead; readonly body: Buffer | undefined } {
   const headers = new FieldHeaders();
   if (isGrpc(request)) {
     headers.append('content-type', 'application/grpc');
-    headers.append('grpc-status', String(reply.grpcStatus ?? GRPC_STATUS.get(reply.status) ?? 2));
-    if (reply.body !== '') headers.append('grpc-message', percentEncode(reply.body));
+    headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
+    if (reply.body !== '') headers.append('grpc-message', percentEncode(Buffer.from(reply.body)));
     for (const [name, value] of reply.headers ?? []) headers.append(name, value);
     return { head: { status: 200, headers }, body: undefined };
   }
@@ -32,9 +37,9 @@ export function isGrpc(request: RequestHead): boolean {
   return type !== undefined && type.startsWith('application/grpc') && (type.length === 16 || type.charCodeAt(16) === 43);
 }
 
-/** @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses (Percent-Encoded) */
-function percentEncode(text: string): string {
+/** A text as `grpc-message` carries it. @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#responses (Percent-Encoded) */
+export function percentEncode(text: Uint8Array): string {
   let out = '';
-  for (const byte of Buffer.from(text)) out += byte >= 32 && byte <= 126 && byte !== 37 ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const byte of text) out += byte >= 32 && byte <= 126 && byte !== 37 ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   return out;
 }
