@@ -9,8 +9,10 @@ const zeros = <N extends string>(names: readonly N[]): Record<N, number> => Obje
 export class Stats<C extends string, G extends string> {
   readonly counters: Record<C, number>;
   readonly gauges: Record<G, number>;
-  /** `200` → count, `2xx` → count; empty until a response was seen. */
-  readonly codes = new Map<string, number>();
+  private readonly counted = new Map<string, number>();
+  /** Equal statuses follow each other: they are counted apart and added when another comes or somebody looks. */
+  private status = 0;
+  private run = 0;
 
   constructor(counters: readonly C[], gauges: readonly G[]) {
     this.counters = zeros(counters);
@@ -19,20 +21,37 @@ export class Stats<C extends string, G extends string> {
 
   /** Counts one response by code and by class. */
   response(status: number): void {
-    const code = CODE_TEXT[status] ?? String(status);
-    this.codes.set(code, (this.codes.get(code) ?? 0) + 1);
+    if (status !== this.status) {
+      this.addRun();
+      this.status = status;
+    }
+    this.run++;
+  }
+
+  /** `200` → count, `2xx` → count; empty until a response was seen. */
+  get codes(): ReadonlyMap<string, number> {
+    this.addRun();
+    return this.counted;
+  }
+
+  private addRun(): void {
+    const { status, run, counted } = this;
+    if (run === 0) return;
+    this.run = 0;
+    const code = String(status);
+    counted.set(code, (counted.get(code) ?? 0) + run);
     const group = CLASS_TEXT[Math.floor(status / 100)] ?? 'xxx';
-    this.codes.set(group, (this.codes.get(group) ?? 0) + 1);
+    counted.set(group, (counted.get(group) ?? 0) + run);
   }
 
   resetCounters(): void {
     for (const name in this.counters) this.counters[name] = 0;
-    this.codes.clear();
+    this.run = 0;
+    this.counted.clear();
   }
 }
 
 const CLASS_TEXT: Readonly<Record<number, string>> = { 1: '1xx', 2: '2xx', 3: '3xx', 4: '4xx', 5: '5xx' };
-const CODE_TEXT: Readonly<Record<number, string>> = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [i + 100, String(i + 100)]));
 
 const CLUSTER_COUNTERS = [
   'upstream_cx_total', 'upstream_cx_http1_total', 'upstream_cx_http2_total', 'upstream_cx_connect_fail', 'upstream_cx_connect_timeout', 'upstream_cx_idle_timeout', 'upstream_cx_connect_attempts_exceeded',

@@ -30,6 +30,25 @@ interface HttpHandles {
   readonly labels: Labels;
 }
 
+/** What the labels of an HTTP request depend on, with the handles found for it. */
+interface KnownLabels {
+  readonly direction: TrafficRecord['direction'];
+  readonly code: number;
+  readonly grpc: boolean;
+  readonly grpcStatus: string;
+  readonly routeName: string;
+  readonly peer: PeerMetadata | undefined;
+  readonly service: TrafficRecord['destinationService'];
+  /** Matters only without a service. */
+  readonly authority: string;
+  readonly peerPrincipal: string;
+  readonly localPrincipal: string;
+  readonly handles: HttpHandles;
+}
+
+/** Label sets remembered per cluster for the quick way; one is dropped for each that comes then. */
+const RECENT_PER_CLUSTER = 8;
+
 interface TcpHandles {
   readonly sent: CounterHandle;
   readonly received: CounterHandle;
@@ -46,6 +65,7 @@ export class IstioMetrics {
   private readonly tcp = new Map<string, TcpHandles>();
   private readonly keys = new RecordKeys();
   private readonly labelSets = new Set<string>();
+  private readonly recent = new Map<string, KnownLabels[]>();
 
   constructor(private readonly options: IstioMetricsOptions) {}
 
@@ -88,7 +108,7 @@ export class IstioMetrics {
     const labels = istioLabels(record, this.options);
     const key = Object.values(labels).join('\u0000');
     if (this.labelSets.has(key)) return labels;
-    if (this.labelSets.size >= (this.options.maxLabelSets ?? 10_000)) return istioLabels({ ...record, peer: undefined, destinationService: undefined, authority: '' }, this.options);
+    if (this.labelSets.size >= (this.options.maxLabelSets ?? 10_000)) return istioLabels(anonymous(record), this.options);
     this.labelSets.add(key);
     return labels;
   }
@@ -98,9 +118,27 @@ export class IstioMetrics {
     this.http.clear();
     this.tcp.clear();
     this.keys.clear();
+    this.recent.clear();
   }
 
+  /** The requests of one caller to one cluster have equal labels: comparing with the last ones is cheaper than any key. */
   private httpHandles(record: TrafficRecord): HttpHandles {
+    if (record.responseFlags.length > 0) return this.findHttp(record);
+    const { upstreamCluster } = record;
+    let recent = this.recent.get(upstreamCluster);
+    if (recent !== undefined) for (const known of recent) if (describes(known, record)) return known.handles;
+    const handles = this.findHttp(record);
+    if (recent === undefined) {
+      if (this.recent.size >= MAX_CACHED) this.recent.clear();
+      this.recent.set(upstreamCluster, (recent = []));
+    }
+    if (recent.length >= RECENT_PER_CLUSTER) recent.shift();
+    const { direction, responseCode: code, grpc, grpcStatus, routeName, peer, destinationService: service, authority, peerPrincipal, localPrincipal } = record;
+    recent.push({ direction, code, grpc, grpcStatus, routeName, peer, service, authority, peerPrincipal, localPrincipal, handles });
+    return handles;
+  }
+
+  private findHttp(record: TrafficRecord): HttpHandles {
     const key = this.keys.of(record);
     const known = this.http.get(key);
     if (known) return known;
@@ -137,6 +175,19 @@ export class IstioMetrics {
     this.tcp.set(key, handles);
     return handles;
   }
+}
+
+function describes(known: KnownLabels, record: TrafficRecord): boolean {
+  const { destinationService: service, grpc } = record;
+  return (
+    known.code === record.responseCode && known.peer === record.peer && known.service === service && known.direction === record.direction && known.grpc === grpc && known.routeName === record.routeName &&
+    known.peerPrincipal === record.peerPrincipal && known.localPrincipal === record.localPrincipal && (!grpc || known.grpcStatus === record.grpcStatus) && (service?.host ? true : known.authority === record.authority)
+  );
+}
+
+/** The record without what its network peers chose. */
+function anonymous(record: TrafficRecord): TrafficRecord {
+  return Object.create(record, { peer: { value: undefined }, destinationService: { value: undefined }, authority: { value: '' } }) as TrafficRecord;
 }
 
 /**

@@ -14,7 +14,10 @@ export interface PeerMetadata {
   readonly cluster: string;
 }
 
-/** Everything that is known about one request or one TCP connection when it ends: the one input of access logs, metrics and spans. */
+/**
+ * Everything that is known about one request or one TCP connection when it ends: the one input of access logs, metrics and spans. Valid during the call it is
+ * given to: what was not asked for may never have been worked out.
+ */
 export interface TrafficRecord {
   readonly direction: 'inbound' | 'outbound' | 'gateway';
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' | 'tcp';
@@ -36,8 +39,8 @@ export interface TrafficRecord {
   readonly path: string;
   readonly authority: string;
   readonly scheme: string;
-  readonly requestHeader: (name: string) => string | undefined;
-  readonly responseHeader: (name: string) => string | undefined;
+  requestHeader(name: string): string | undefined;
+  responseHeader(name: string): string | undefined;
   readonly grpc: boolean;
   /** Empty when not gRPC or no status arrived. */
   readonly grpcStatus: string;
@@ -67,7 +70,7 @@ export interface TrafficRecord {
   readonly responseTxDurationMs?: number | undefined;
   /** Body of a reply the proxy made itself. */
   readonly localReplyBody?: string | undefined;
-  readonly responseTrailer?: ((name: string) => string | undefined) | undefined;
+  responseTrailer?(name: string): string | undefined;
   readonly downstreamTlsVersion?: string | undefined;
   readonly downstreamTlsCipher?: string | undefined;
   readonly traceId?: string | undefined;

@@ -59,7 +59,7 @@ export interface Connection {
   writeText(text: string): void;
   /** False: not all of it has left; pause the source until `onDrain`. Bytes of a shared buffer are copied when they cannot leave at once. */
   writeBytes(buffer: Buffer, start: number, end: number): boolean;
-  /** True while written bytes wait for the kernel. */
+  /** True while written bytes wait for the kernel; whoever was told so hears `onDrain`. */
   readonly blocked: boolean;
   flush(): void;
   pause(): void;

@@ -130,6 +130,7 @@ export class SocketConnection implements Connection {
   }
 
   get blocked(): boolean {
+    if (this.inFlight) this.wantsDrain = true;
     return this.inFlight;
   }
 

@@ -7,7 +7,7 @@ import { BufferedSink, openLogSink } from './sink.ts';
 
 function collect(clock: VirtualClock, options: { flushBytes?: number; maxBytes?: number } = {}) {
   const chunks: string[] = [];
-  return { chunks, sink: new BufferedSink(async (chunk) => void chunks.push(chunk), () => {}, { clock, ...options }) };
+  return { chunks, sink: new BufferedSink(async (chunk) => void chunks.push(chunk.toString()), () => {}, { clock, ...options }) };
 }
 
 it('flushes after a second', async () => {
@@ -40,6 +40,15 @@ it('drops and counts rather than growing without bound', async () => {
   sink.write('x');
   expect(chunks).toEqual(['abc']);
   expect(sink.dropped).toBe(2);
+});
+
+it('keeps long lines and characters beyond ASCII whole', async () => {
+  const { chunks, sink } = collect(new VirtualClock(), { flushBytes: 100 });
+  const lines = ['äöü€😀\n', `${'x'.repeat(40_000)}\n`, 'short\n', `${'€'.repeat(20_000)}\n`, 'end\n'];
+  for (const line of lines) sink.write(line);
+  await sink.close();
+  expect(chunks.join('')).toBe(lines.join(''));
+  expect(sink.dropped).toBe(0);
 });
 
 it('appends to a file', async () => {

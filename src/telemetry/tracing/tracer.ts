@@ -108,7 +108,7 @@ function hexId(random: () => number): string {
 
 /** @see https://github.com/envoyproxy/envoy/blob/main/source/common/tracing/http_tracer_impl.cc */
 function tagsOf(options: TracerOptions, start: SpanStart, record: TrafficRecord): Map<string, string> {
-  const header = record.requestHeader;
+  const header = (name: string): string | undefined => record.requestHeader(name);
   const path = (header('x-envoy-original-path') ?? record.path).slice(0, options.maxPathLength);
   const tags = new Map<string, string>([
     ['component', 'proxy'],
