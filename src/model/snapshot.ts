@@ -3,6 +3,7 @@ import type { DestinationRule } from './destination-rule.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EnvoyFilter } from './envoy-filter.ts';
 import type { Gateway } from './gateway.ts';
+import { contentHash } from './hash.ts';
 import type { MeshSettings } from './mesh.ts';
 import type { PeerAuthentication } from './peer-authentication.ts';
 import type { RequestAuthentication } from './request-authentication.ts';
@@ -19,6 +20,8 @@ export interface CredentialSecret {
   readonly certificate: string;
   readonly privateKey: string;
   readonly ca: string;
+  /** Certificates of the CA that are revoked. */
+  readonly crl?: string;
 }
 
 /** Everything the mesh is at one moment, immutable. Lists are sorted oldest first, then by namespace and name. */
@@ -58,14 +61,21 @@ export function withEndpoints(snapshot: MeshSnapshot, serviceKey: string, endpoi
   return { ...snapshot, endpoints: map };
 }
 
+const traits = new WeakMap<readonly Endpoint[], { listed?: string; inlined?: string }>();
+
 /**
- * The part of a service's endpoints that clusters and listeners are made of: identities, whether all speak mTLS, and the addresses of headless ones.
- * When it is the same before and after, an endpoint change needs EDS only.
+ * The part of a service's endpoints that clusters, listeners and names are made of: of endpoints we list by EDS their identities and whether all have a
+ * sidecar, of others everything. When it is the same before and after, an endpoint change needs EDS only.
  */
 export function endpointTraits(snapshot: MeshSnapshot, service: Service): string {
   const endpoints = endpointsOf(snapshot, service);
+  let known = traits.get(endpoints);
+  if (!known) traits.set(endpoints, (known = {}));
+  if (service.resolution !== 'static') return (known.inlined ??= contentHash(endpoints));
+  return (known.listed ??= listedTraits(endpoints));
+}
+
+function listedTraits(endpoints: readonly Endpoint[]): string {
   const accounts = [...new Set(endpoints.map((endpoint) => endpoint.serviceAccount))].sort().join(',');
-  if (service.resolution === 'static') return accounts;
-  const addresses = [...new Set(endpoints.map((endpoint) => `${endpoint.address}:${endpoint.port}/${endpoint.tlsMode}/${endpoint.hostname}`))].sort().join(',');
-  return `${accounts}|${addresses}`;
+  return endpoints.every((endpoint) => endpoint.tlsMode === 'istio') ? `${accounts}|mutual` : accounts;
 }

@@ -1,17 +1,18 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts';
+import type { Endpoint } from './endpoint.ts';
 import { envoyFiltersFor, type EnvoyFilter } from './envoy-filter.ts';
 import { type DestinationRule, type Subset, type TrafficPolicy } from './destination-rule.ts';
 import type { Gateway } from './gateway.ts';
-import { contentHash } from './hash.ts';
-import { covers, isWildcard, mostSpecific, overlaps } from './hostname.ts';
+import { covers, isWildcard, mostSpecific } from './hostname.ts';
 import type { OutboundPolicy } from './mesh.ts';
 import { effectiveMtls, type EffectiveMtls, type MtlsMode } from './peer-authentication.ts';
 import { policyApplies } from './policy-target.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { RequestAuthentication } from './request-authentication.ts';
 import type { Service, ServicePort } from './service.ts';
-import type { EgressListener, Sidecar } from './sidecar.ts';
-import { endpointsOf, endpointTraits, type MeshSnapshot } from './snapshot.ts';
+import type { Sidecar } from './sidecar.ts';
+import { ruleSelectorLabels, serviceKeysOf, servicesIn, sightOf } from './sight.ts';
+import { endpointsOf, type MeshSnapshot } from './snapshot.ts';
 import type { VirtualService } from './virtual-service.ts';
 import { isVisibleTo } from './visibility.ts';
 import { selects } from './workload.ts';
@@ -60,17 +61,12 @@ export interface MergedRule {
 export function viewOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyView {
   const sidecar = proxy.type === 'sidecar' ? sidecarFor(snapshot, proxy) : undefined;
   const gateways = proxy.type === 'router' ? snapshot.gateways.filter((gateway) => takesProxy(snapshot, gateway, proxy)) : [];
-  const gatewayNames = new Set(gateways.map((gateway) => `${gateway.namespace}/${gateway.name}`));
-  const wanted = (name: string) => (proxy.type === 'router' ? gatewayNames.has(name) : name === 'mesh');
-  const egress = sidecar && sidecar.egress.length > 0 ? sidecar.egress : undefined;
-  const candidates = snapshot.virtualServices.filter((rule) => rule.gateways.some(wanted) && isVisibleTo(rule.visibility, proxy.namespace));
-  const virtualServices = rankPrivateFirst(egress ? candidates.filter((rule) => rule.hosts.some((host) => imports(egress, rule.namespace, host, overlaps))) : candidates, proxy);
-  const services = visibleServices(snapshot, proxy, egress, virtualServices);
+  const { services, byHostname, virtualServices } = sightOf(snapshot, proxy, sidecar, gateways);
   const labels = labelsOf(snapshot, proxy);
   const subject = { namespace: proxy.namespace, labels };
   const root = snapshot.mesh.rootNamespace;
   return {
-    kind: 'proxy-view', snapshot, proxy, sidecar, services, byHostname: new Map(services.map((service) => [service.hostname, service])),
+    kind: 'proxy-view', snapshot, proxy, sidecar, services, byHostname,
     inbound: targetsOf(snapshot, proxy), virtualServices, gateways,
     authorizationPolicies: snapshot.authorizationPolicies.filter((policy) => policyApplies(policy, subject, root)),
     requestAuthentications: snapshot.requestAuthentications.filter((policy) => policyApplies(policy, subject, root)),
@@ -80,7 +76,8 @@ export function viewOf(snapshot: MeshSnapshot, proxy: ProxyNode): ProxyView {
   };
 }
 
-function labelsOf(snapshot: MeshSnapshot, proxy: ProxyNode): Readonly<Record<string, string>> {
+/** The workload's labels: what the proxy says, else what its pod has. */
+export function labelsOf(snapshot: MeshSnapshot, proxy: ProxyNode): Readonly<Record<string, string>> {
   if (Object.keys(proxy.labels).length > 0) return proxy.labels;
   return proxy.ipAddresses.map((ip) => snapshot.workloads.get(ip)).find(Boolean)?.labels ?? proxy.labels;
 }
@@ -98,65 +95,6 @@ function takesProxy(snapshot: MeshSnapshot, gateway: Gateway, proxy: ProxyNode):
   return selects(gateway.selector, labelsOf(snapshot, proxy));
 }
 
-/** Own namespace first, then exported to the namespace by name, then public; oldest first inside each. */
-function rankPrivateFirst(rules: readonly VirtualService[], proxy: ProxyNode): readonly VirtualService[] {
-  if (proxy.type === 'router') return rules;
-  const rank = (rule: VirtualService) => (rule.visibility.public ? 2 : rule.namespace === proxy.namespace ? 0 : 1);
-  return rules.map((rule, index) => ({ rule, index })).sort((a, b) => rank(a.rule) - rank(b.rule) || a.index - b.index).map(({ rule }) => rule);
-}
-
-function imports(egress: readonly EgressListener[], namespace: string, host: string, match: (pattern: string, host: string) => boolean): boolean {
-  const entries = egress.flatMap((listener) => listener.hosts);
-  const hits = (exclude: boolean) => entries.some((entry) => entry.exclude === exclude && (entry.namespace === '*' || entry.namespace === namespace) && match(entry.host, host));
-  return hits(false) && !hits(true);
-}
-
-function visibleServices(snapshot: MeshSnapshot, proxy: ProxyNode, egress: readonly EgressListener[] | undefined, rules: readonly VirtualService[]): readonly Service[] {
-  const visible = (service: Service) => isVisibleTo(service.visibility, proxy.namespace);
-  const chosen = new Map<string, Service>();
-  const better = (a: Service, b: Service) => (a.namespace === proxy.namespace ? 0 : a.registry === 'Kubernetes' ? 1 : 2) < (b.namespace === proxy.namespace ? 0 : b.registry === 'Kubernetes' ? 1 : 2);
-  const take = (service: Service) => {
-    const known = chosen.get(service.hostname);
-    if (!known || better(service, known)) chosen.set(service.hostname, service);
-  };
-  for (const service of snapshot.services) if (visible(service) && (!egress || imports(egress, service.namespace, service.hostname, covers))) take(service);
-  // A VirtualService that is imported brings along the services it sends to.
-  if (egress)
-    for (const host of rules.flatMap(destinationHosts)) {
-      if (chosen.has(host)) continue;
-      for (const service of snapshot.servicesByHostname.get(host) ?? []) if (visible(service)) take(service);
-    }
-  const picked = new Set(chosen.values());
-  const served = egress?.some((listener) => listener.port) ? narrowPorts(egress) : undefined;
-  const own = snapshot.services.filter((service) => picked.has(service)).flatMap((service) => served?.(service) ?? [service]);
-  // An allocated address means something only to a proxy that answers its application's DNS queries.
-  return own.map((service) => (service.autoAllocated && !proxy.dnsCapture ? { ...service, addresses: [] } : service));
-}
-
-/**
- * An egress listener with a port serves its hosts on that port only, and nobody else's; listeners without one serve the other ports. A service left
- * without a port is gone; one that only a VirtualService brought along keeps its ports.
- * @see Istio's Sidecar.egress.port
- */
-function narrowPorts(egress: readonly EgressListener[]): (service: Service) => readonly Service[] {
-  const claimed = new Set(egress.flatMap((listener) => (listener.port ? [listener.port.number] : [])));
-  return (service) => {
-    const listeners = egress.filter((listener) => imports([listener], service.namespace, service.hostname, covers));
-    if (listeners.length === 0) return [service];
-    const ports = service.ports.filter((port) => listeners.some((listener) => (listener.port ? listener.port.number === port.number : !claimed.has(port.number))));
-    return ports.length === service.ports.length ? [service] : ports.length === 0 ? [] : [{ ...service, ports }];
-  };
-}
-
-/** Every host a VirtualService may send or mirror to. */
-export function destinationHosts(rule: VirtualService): readonly string[] {
-  const http = rule.http.flatMap((route) => [
-    ...(route.action.kind === 'route' ? route.action.destinations.map((entry) => entry.destination.host) : []),
-    ...route.mirrors.map((mirror) => mirror.destination.host),
-  ]);
-  return [...http, ...[...rule.tls, ...rule.tcp].flatMap((route) => route.destinations.map((entry) => entry.destination.host))];
-}
-
 /**
  * The service ports this proxy's workload serves: by its pod labels for Kubernetes services, else by an endpoint with its address (ServiceEntry).
  * Readiness does not count: a pod keeps its inbound listeners while it is not ready.
@@ -165,10 +103,10 @@ function targetsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly ServiceTa
   const ips = new Set(proxy.ipAddresses);
   const workload = proxy.ipAddresses.map((ip) => snapshot.workloads.get(ip)).find(Boolean);
   const targets: ServiceTarget[] = [];
-  for (const service of snapshot.services) {
-    // Services do not cross namespaces: nobody can put listeners into pods of others.
-    if (proxy.namespace && service.namespace !== proxy.namespace) continue;
+  // Services do not cross namespaces: nobody can put listeners into pods of others.
+  for (const service of proxy.namespace ? servicesIn(snapshot.services, proxy.namespace) : snapshot.services) {
     const selected = service.registry === 'Kubernetes' && Object.keys(service.selector).length > 0 && workload !== undefined && selects(service.selector, workload.labels);
+    if (!selected && !hasAddress(endpointsOf(snapshot, service), ips)) continue;
     for (const port of service.ports) {
       if (port.protocol === 'UDP') continue;
       if (selected) {
@@ -188,7 +126,34 @@ function targetsOf(snapshot: MeshSnapshot, proxy: ProxyNode): readonly ServiceTa
   return targets;
 }
 
-const ruleCaches = new WeakMap<ProxyView, Map<string, MergedRule | undefined>>();
+const addressSets = new WeakMap<readonly Endpoint[], ReadonlySet<string>>();
+
+function hasAddress(endpoints: readonly Endpoint[], addresses: ReadonlySet<string>): boolean {
+  let known = addressSets.get(endpoints);
+  if (!known) addressSets.set(endpoints, (known = new Set(endpoints.map((endpoint) => endpoint.address))));
+  for (const address of addresses) if (known.has(address)) return true;
+  return false;
+}
+
+/** By the list of rules, then by all else that chooses among them: proxies of a place share the answers. */
+const ruleCaches = new WeakMap<readonly DestinationRule[], Map<string, Map<string, MergedRule | undefined>>>();
+/** The cache a view uses, found once. */
+const cacheOfView = new WeakMap<ProxyView, Map<string, MergedRule | undefined>>();
+
+function ruleCacheOf(view: ProxyView): Map<string, MergedRule | undefined> {
+  let cache = cacheOfView.get(view);
+  if (cache) return cache;
+  const { proxy, snapshot } = view;
+  let byPlace = ruleCaches.get(snapshot.destinationRules);
+  if (!byPlace) ruleCaches.set(snapshot.destinationRules, (byPlace = new Map()));
+  const asked = ruleSelectorLabels(snapshot.destinationRules, proxy.namespace);
+  const labels = asked.size === 0 ? '' : JSON.stringify([...asked].map((name) => labelsOf(snapshot, proxy)[name]));
+  const place = `${snapshot.mesh.rootNamespace}|${proxy.namespace}|${labels}`;
+  cache = byPlace.get(place);
+  if (!cache) byPlace.set(place, (cache = new Map()));
+  cacheOfView.set(view, cache);
+  return cache;
+}
 
 /**
  * The destination rule for a host as this proxy sees it: first its own namespace, then the service's, then the root namespace; the first level that has a
@@ -196,8 +161,7 @@ const ruleCaches = new WeakMap<ProxyView, Map<string, MergedRule | undefined>>()
  * @see features.md §2.2 (DR selection)
  */
 export function destinationRuleFor(view: ProxyView, hostname: string, serviceNamespace: string | undefined): MergedRule | undefined {
-  let cache = ruleCaches.get(view);
-  if (!cache) ruleCaches.set(view, (cache = new Map()));
+  const cache = ruleCacheOf(view);
   const key = `${serviceNamespace ?? ''}/${hostname}`;
   if (!cache.has(key)) cache.set(key, findRule(view, hostname, serviceNamespace));
   return cache.get(key);
@@ -267,7 +231,7 @@ export function virtualServicesOn(view: ProxyView, gateway: string): readonly Vi
 
 /** True when an endpoint change of this service concerns the proxy. */
 export function dependsOnService(view: ProxyView, serviceKey: string): boolean {
-  return view.services.some((service) => service.key === serviceKey);
+  return serviceKeysOf(view.services).has(serviceKey);
 }
 
 /** `/apis/…` paths of the config objects the view is made of, and `service/<key>` of its services: what a push must touch to concern this proxy. */
@@ -280,36 +244,4 @@ export function dependenciesOf(view: ProxyView): ReadonlySet<string> {
   for (const filter of view.envoyFilters) names.add(filter.origin);
   if (view.sidecar) names.add(view.sidecar.origin);
   return names;
-}
-
-const viewKeys = new WeakMap<ProxyView, string>();
-
-/** Equal keys mean equal listeners, routes, clusters and name tables; endpoints (EDS) are not part of it. */
-export function viewKey(view: ProxyView): string {
-  let key = viewKeys.get(view);
-  if (key === undefined) viewKeys.set(view, (key = computeKey(view)));
-  return key;
-}
-
-function computeKey(view: ProxyView): string {
-  const { snapshot, proxy } = view;
-  const modes = new Map<string, string>();
-  const parts: unknown[] = [
-    snapshot.mesh.digest, proxy.type, proxy.namespace, proxy.ipAddresses.map((ip) => ip.includes(':')), proxy.dnsDomain,
-    Object.entries(labelsOf(snapshot, proxy)).sort(([a], [b]) => (a < b ? -1 : 1)), proxy.interceptionMode, proxy.headers,
-    proxy.istioFilters, proxy.dnsCapture, proxy.dnsAutoAllocate, proxy.locality, proxy.network, proxy.clusterId,
-    view.inbound.map((target) => [target.service.digest, target.port.number, target.targetPort]),
-    // Ingress of a Sidecar names (and may send to) the pod's own address.
-    // Patches may ask for anything in the metadata, and for what the proxy is built with.
-    view.envoyFilters.map((filter) => filter.digest), view.envoyFilters.length > 0 ? [proxy.metadata, proxy.extensionTypes] : [],
-    view.authorizationPolicies.map((policy) => policy.digest), view.requestAuthentications.map((policy) => policy.digest),
-    view.mtls.digests, view.sidecar?.digest, view.sidecar && view.sidecar.ingress.length > 0 ? proxy.ipAddresses : [], view.virtualServices.map((rule) => rule.digest), view.gateways.map((gateway) => gateway.digest),
-  ];
-  for (const service of view.services) {
-    if (!modes.has(service.namespace)) modes.set(service.namespace, serverMtlsMode(view, service));
-    parts.push(service.digest, endpointTraits(snapshot, service), modes.get(service.namespace), destinationRuleFor(view, service.hostname, service.namespace)?.digests);
-    // Listeners of headless services leave out the proxy's own address.
-    if (service.resolution === 'passthrough') parts.push(endpointsOf(snapshot, service).map((endpoint) => endpoint.address).filter((address) => proxy.ipAddresses.includes(address)));
-  }
-  return contentHash(parts);
 }

@@ -39,6 +39,11 @@ export function virtualServiceRoutes(view: ProxyView, rule: VirtualService, scop
   return routes;
 }
 
+/** Does any route of the VirtualService concern this proxy? */
+export function hasRoutes(view: ProxyView, rule: VirtualService, scope: RouteScope): boolean {
+  return rule.http.some((http) => http.matches.length === 0 || http.matches.some((match) => concerns(view, rule, match, scope)));
+}
+
 /** The selectors of a match block: they choose proxies and ports, not requests. A match that names gateways is not asked for its source. */
 function concerns(view: ProxyView, rule: VirtualService, match: HttpMatch, scope: RouteScope): boolean {
   if (match.port !== 0 && match.port !== scope.port) return false;

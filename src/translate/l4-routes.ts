@@ -31,12 +31,25 @@ export function l4Concerns(view: ProxyView, rule: VirtualService, match: L4Match
   return (!match.sourceNamespace || match.sourceNamespace === view.proxy.namespace) && selects(match.sourceLabels, view.proxy.labels);
 }
 
+const byHost = new WeakMap<readonly VirtualService[], ReadonlyMap<string, VirtualService>>();
+
+/** The first VirtualService of each host. */
+function firstByHost(rules: readonly VirtualService[]): ReadonlyMap<string, VirtualService> {
+  let found = byHost.get(rules);
+  if (!found) {
+    const map = new Map<string, VirtualService>();
+    for (const rule of rules) for (const host of rule.hosts) if (!map.has(host)) map.set(host, rule);
+    byHost.set(rules, (found = map));
+  }
+  return found;
+}
+
 /**
  * The TCP chains of a service port on a sidecar: what its VirtualService's `tls` (for TLS ports) or `tcp` routes say, else straight to its cluster. `subnets`:
  * the service's own CIDRs when it shares a wildcard listener; `needSni`: only the server name tells it apart there.
  */
 export function outboundL4Chains(view: ProxyView, service: Service, port: ServicePort, shape: { readonly subnets: readonly string[]; readonly needSni: boolean }): readonly L4Chain[] {
-  const rule = view.virtualServices.find((candidate) => candidate.hosts.includes(service.hostname));
+  const rule = firstByHost(view.virtualServices).get(service.hostname);
   const chains: L4Chain[] = [];
   if (rule && isTls(port.protocol))
     for (const route of rule.tls)

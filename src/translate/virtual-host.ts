@@ -10,13 +10,20 @@ const MAX_DIRECT_RESPONSE_BYTES = 1024 * 1024;
 
 /** A route table with Istio's settings; domains that were taken before are left out, because Envoy refuses the whole table for one duplicate. */
 export function routeConfiguration(name: string, virtualHosts: readonly VirtualHost[]): RouteConfiguration {
-  const seen = new Set<string>();
+  const taken = new Set<string>();
   const kept = virtualHosts.flatMap((host) => {
-    const domains = host.domains.filter((domain) => !seen.has(domain.toLowerCase()));
-    for (const domain of domains) seen.add(domain.toLowerCase());
+    const domains = unclaimedDomains(host.domains, taken);
     return domains.length > 0 ? [{ ...host, domains }] : [];
   });
   return create(RouteConfigurationSchema, { name, virtualHosts: kept, validateClusters: false, maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES, ignorePortInHostMatching: true });
+}
+
+/** The domains that no virtual host before claimed (in whatever case); `taken` notes these too. */
+export function unclaimedDomains(domains: readonly string[], taken: Set<string>): string[] {
+  const lower = domains.map((domain) => domain.toLowerCase());
+  const free = domains.filter((_, index) => !taken.has(lower[index]!));
+  for (const domain of lower) taken.add(domain);
+  return free;
 }
 
 export function virtualHost(name: string, domains: readonly string[], routes: readonly Route[]): VirtualHost {

@@ -59,6 +59,11 @@ export function encodeResource(message: ResourceMessage): EncodedResource {
   return { name: nameOf(message as never), typeUrl, value, version: hashOf(value) };
 }
 
+/** A resource whose bytes are there already. */
+export function encodedFrom(typeUrl: TypeUrl, name: string, value: Uint8Array): EncodedResource {
+  return { name, typeUrl, value, version: hashOf(value) };
+}
+
 /** The message of an encoded resource. Throws for a type URL outside {@link TYPE_URL} and for bytes that are not a valid message. */
 export function decodeResource(resource: Pick<EncodedResource, 'typeUrl' | 'value'>): ResourceMessage {
   const known = Object.hasOwn(RESOURCE_KINDS, resource.typeUrl) ? RESOURCE_KINDS[resource.typeUrl as TypeUrl] : undefined;

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseProxyNode } from '../../src/model/proxy-node.ts';
 import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../src/model/snapshot.ts';
-import { dependenciesOf, destinationRuleFor, viewKey, viewOf } from '../../src/model/view.ts';
+import { dependenciesOf, destinationRuleFor, viewOf } from '../../src/model/view.ts';
+import { viewKey } from '../../src/model/view-key.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { resolve, resolveEndpoints } from '../../src/resolve/resolve.ts';
 

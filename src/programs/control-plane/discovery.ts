@@ -26,7 +26,9 @@ interface ProxyState {
   readonly accepted: Map<string, ReadonlySet<string>>;
 }
 
-export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' | 'certificates'> {
+export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' | 'certificates' | 'checkNode'> {
+  /** What happens on the streams, after discovery has dealt with it. */
+  readonly onEvent?: (event: AdsEvent) => void;
   readonly engine: () => MeshEngine;
   readonly metrics: ControlPlaneMetrics;
   readonly clock: Clock;
@@ -81,37 +83,43 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 
   const server = createAdsServer({
     viewFor,
-    checkNode: (node: NodeInfo) => (parseProxyNode(node) ? undefined : `node id ${node.id} is not <sidecar|router>~<ip>~<pod>.<namespace>~<domain>`),
+    checkNode: (node: NodeInfo) => (parseProxyNode(node) ? options.checkNode?.(node) : `node id ${node.id} is not <sidecar|router>~<ip>~<pod>.<namespace>~<domain>`),
     authenticate: options.authenticate,
     ...(options.certificates && { certificates: options.certificates }),
     now: () => clock.now(),
     onEvent: (event) => {
       record(event, metrics, states, clock);
       onAnswer(event, states, generator, server);
+      options.onEvent?.(event);
     },
   });
   return {
     server,
     publish(update) {
-      generator.nextGeneration();
+      if (!update.endpointsOf) generator.nextGeneration();
       fastPath = update.endpointsOf && { version: update.version, base: previousVersion };
       previousVersion = update.version;
-      const concerned = (client: ConnectedClient) => {
-        const state = states.get(client);
-        const services = update.endpointsOf;
-        const concerns = !services || !state?.last || [...services].some((key) => dependsOnService(state.last!.view, key));
-        if (state && concerns) enterQueue(state, update.sinceMs, clock.now());
-        // A proxy that the endpoints do not concern is up to date without being told.
-        else if (state && state.lastVersion === fastPath?.base) state.lastVersion = update.version;
-        return concerns;
-      };
-      server.push(concerned);
+      server.push((client) => noteUpdate(states.get(client), update, fastPath?.base, clock.now()));
     },
     resourcesOf: (client) => states.get(client)?.last,
     quarantined: () => generator.quarantine.list(),
     cache: () => generator.cache,
     pushAll: () => server.push(),
   };
+}
+
+/** Does the update concern this proxy? Then it waits for its turn from now on. */
+function noteUpdate(state: ProxyState | undefined, update: MeshUpdate, fastBase: string | undefined, nowMs: number): boolean {
+  const services = update.endpointsOf;
+  if (!state) return true;
+  const isThere = state.node.ipAddresses.some((address) => update.addresses.has(address));
+  // Its own ports may be others: everything is made anew.
+  if (isThere) state.lastVersion = '';
+  const concerns = !services || isThere || !state.last || [...services].some((key) => dependsOnService(state.last!.view, key));
+  if (concerns) enterQueue(state, update.sinceMs, nowMs);
+  // A proxy that the endpoints do not concern is up to date without being told.
+  else if (state.lastVersion === fastBase) state.lastVersion = update.version;
+  return concerns;
 }
 
 function enterQueue(state: ProxyState, pushSinceMs: number, nowMs: number): void {

@@ -6,7 +6,8 @@ import type { Issue } from '../../base/issue.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
 import type { Service } from '../../model/service.ts';
-import { endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
+import { endpointsOf, endpointTraits, withEndpoints, type MeshSnapshot } from '../../model/snapshot.ts';
+import { selects } from '../../model/workload.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import type { StatusUpdate } from '../../resolve/gateway-api/convert.ts';
 import type { GatewayApiFeatures } from '../../resolve/gateway-api/features.ts';
@@ -32,6 +33,8 @@ export interface MeshUpdate {
   readonly version: string;
   /** Undefined: anything may have changed. Else only endpoints of these services (`namespace/hostname`) did. */
   readonly endpointsOf: ReadonlySet<string> | undefined;
+  /** Addresses that came to or left services which do not select them: proxies there may serve other ports than before. */
+  readonly addresses: ReadonlySet<string>;
   /** When the first change behind this update arrived, epoch ms. */
   readonly sinceMs: number;
   readonly changeCount: number;
@@ -126,7 +129,7 @@ export class MeshEngine {
       const all = [...issues, ...envoyFilterIssues(snapshot.envoyFilters)];
       this.tellNewIssues(all);
       this.currentIssues = all;
-      this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, sinceMs, changeCount, resolveMs: clock.now() - startMs });
+      this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, addresses: new Set(), sinceMs, changeCount, resolveMs: clock.now() - startMs });
       this.options.onStatuses?.(statuses);
     } catch (error) {
       // A bug of ours must not take the mesh down: proxies keep what they have.
@@ -140,6 +143,7 @@ export class MeshEngine {
     if (!this.current || names.length === 0) return;
     let snapshot = this.current;
     const keys = new Set<string>();
+    const addresses = new Set<string>();
     let onlyEndpoints = true;
     for (const name of names) {
       const [namespace = '', service = ''] = name.split('/');
@@ -149,10 +153,11 @@ export class MeshEngine {
       if (leadsToGateway(snapshot, resolved.service) && isReady(resolved.endpoints) !== isReady(snapshot.endpoints.get(resolved.service.key))) return this.full.trigger();
       const next = withEndpoints(snapshot, resolved.service.key, resolved.endpoints);
       onlyEndpoints &&= endpointTraits(snapshot, resolved.service) === endpointTraits(next, resolved.service);
+      for (const address of strayAddresses(snapshot, next, resolved.service)) addresses.add(address);
       snapshot = next;
       keys.add(resolved.service.key);
     }
-    this.publish(snapshot, { endpointsOf: onlyEndpoints ? keys : undefined, sinceMs, changeCount, resolveMs: 0 });
+    this.publish(snapshot, { endpointsOf: onlyEndpoints ? keys : undefined, addresses, sinceMs, changeCount, resolveMs: 0 });
   }
 
   private publish(snapshot: MeshSnapshot, rest: Omit<MeshUpdate, 'snapshot' | 'version'>): void {
@@ -184,6 +189,16 @@ export class MeshEngine {
 function knowsPods(snapshot: MeshSnapshot, slices: readonly KubeObject[]): boolean {
   type Slice = KubeObject & { readonly endpoints?: readonly { readonly addresses?: readonly string[]; readonly targetRef?: { readonly kind?: string } }[] };
   return slices.every((slice) => ((slice as Slice).endpoints ?? []).every((endpoint) => endpoint.targetRef?.kind !== 'Pod' || (endpoint.addresses ?? []).every((address) => snapshot.workloads.has(address))));
+}
+
+/** Addresses whose ports differ between both, as far as the service does not select the pods there by label: those make inbound ports by being listed. */
+function strayAddresses(before: MeshSnapshot, after: MeshSnapshot, service: Service): ReadonlySet<string> {
+  const ports = (snapshot: MeshSnapshot) => new Map(endpointsOf(snapshot, service).filter(({ address }) => {
+    const workload = snapshot.workloads.get(address);
+    return !workload || Object.keys(service.selector).length === 0 || !selects(service.selector, workload.labels);
+  }).map((endpoint) => [`${endpoint.address} ${endpoint.port} ${endpoint.portName}`, endpoint.address]));
+  const [old, now] = [ports(before), ports(after)];
+  return new Set([...[...old].filter(([key]) => !now.has(key)), ...[...now].filter(([key]) => !old.has(key))].map(([, address]) => address));
 }
 
 /** Whether a Gateway (Gateway API) is programmed depends on the endpoints of its Services. */

@@ -64,7 +64,7 @@ describe('the control plane\'s metrics', () => {
     metrics.change({ type: 'added', object: service('a', 'http') });
     const text = () => encodeMetrics(metrics.registry);
     expect(text()).toContain('pilot_worker_queue_depth{queueName="mesh"} 1');
-    metrics.update({ snapshot, version: '1970-01-01T00:00:03.000Z/1', endpointsOf: undefined, sinceMs: 1000, changeCount: 1, resolveMs: 500 });
+    metrics.update({ snapshot, version: '1970-01-01T00:00:03.000Z/1', endpointsOf: undefined, addresses: new Set(), sinceMs: 1000, changeCount: 1, resolveMs: 500 });
     const spiffeId = formatSpiffeId({ trustDomain: 'a', namespace: 'b', serviceAccount: 'c' });
     metrics.certificate({ kind: 'bad-request', reason: 'csr', spiffeId, message: '' });
     metrics.certificate({ kind: 'bad-request', reason: 'signing', spiffeId, message: '' });

@@ -1,100 +1,98 @@
-/** What one proxy gets: view → translated → encoded, with everything kept that did not change. */
-import { messageOf } from '../../base/errors.ts';
-import { createLogger } from '../../base/log.ts';
-import type { Endpoint } from '../../model/endpoint.ts';
+/** What one proxy gets: view → translated → encoded, with everything kept and shared that did not change. */
 import type { ProxyNode } from '../../model/proxy-node.ts';
 import type { MeshSnapshot } from '../../model/snapshot.ts';
-import { viewKey, viewOf, type ProxyView } from '../../model/view.ts';
-import { translateClusters } from '../../translate/clusters.ts';
-import { loadAssignment } from '../../translate/endpoints.ts';
+import { viewOf, type ProxyView } from '../../model/view.ts';
+import { inboundKey, ownAddressKey, placeKey, viewKey } from '../../model/view-key.ts';
+import { ownClusters, translateClusters } from '../../translate/clusters.ts';
 import { patchedExtensionConfigs } from '../../translate/envoy-filter/clusters.ts';
 import { shareReport, type PatchReport } from '../../translate/envoy-filter/report.ts';
+import { inboundListeners } from '../../translate/inbound-listeners.ts';
 import { translateListeners } from '../../translate/listeners.ts';
 import { translateNameTable } from '../../translate/name-table.ts';
-import { parseClusterName } from '../../translate/names.ts';
 import { translateRoutes } from '../../translate/routes.ts';
 import { translateSecrets } from '../../translate/secrets.ts';
-import { TYPE_URL, type EncodedResource } from '../../xds/ads.ts';
-import { encodeResource, type ResourceMessage } from '../../xds/codec.ts';
+import { TYPE_URL } from '../../xds/ads.ts';
+import type { ResourceMessage } from '../../xds/codec.ts';
 import type { ResourceView } from '../../xds/server/state-machine.ts';
 import type { ResourceSet } from '../../xds/server/type-subscription.ts';
+import { EncodedSet, joinSets } from './encoded-set.ts';
+import { Maker, type TranslateFailure } from './maker.ts';
 import { PatchQuarantine } from './patch-quarantine.ts';
-
-const log = createLogger('translate');
-
-/** What went wrong while a resource was made; the proxy keeps the last good one. */
-export interface TranslateFailure {
-  readonly proxy: string;
-  readonly typeUrl: string;
-  /** Resource name, or `*` when a whole type failed. */
-  readonly name: string;
-  readonly message: string;
-}
+import { OnDemandSet, Place, type PlaceVersion } from './place.ts';
 
 export interface GeneratorOptions {
   readonly onFailure: (failure: TranslateFailure) => void;
-  /** A view, or a resource of one, was asked for: it was there, or had to be made. */
+  /** A set of resources was asked for: it was there, or had to be made. */
   readonly onRead?: (hit: boolean) => void;
-  /** A view was dropped. */
+  /** A place, a workload's own part or a patched view was dropped. */
   readonly onEvicted?: () => void;
 }
 
 const EMPTY: ResourceSet = new Map();
 
-/** Listeners, clusters, routes and names of one view key: they do not depend on endpoints. */
-interface Compiled {
-  readonly sets: Map<string, ResourceSet>;
+/** By type, made when somebody asks. */
+type Sets = Map<string, ResourceSet>;
+
+/** Clusters and listeners of one workload's inbound side, or everything that EnvoyFilters may have changed. */
+interface OwnPart {
+  readonly sets: Sets;
+  /** What the proxy had that this was first made for: stands in for what cannot be made. */
+  readonly lastGood: ReadonlyMap<string, EncodedSet>;
   /** What became of EnvoyFilter patches. */
   readonly patches: PatchReport;
-  readonly endpoints: Map<string, { readonly from: readonly Endpoint[] | undefined; readonly resource: EncodedResource }>;
   /** The newest view with this key: what is made on demand is made from it, and no older snapshot is kept alive. */
   view: ProxyView;
   lastUsed: number;
-  /** Clusters that had a name another one has. */
-  duplicateClusters: number;
 }
 
 /** What is kept for one connected proxy. */
 export interface ProxyResources {
   readonly view: ProxyView;
   readonly resources: ResourceView;
-  readonly compiled: Compiled;
+  readonly place: PlaceVersion;
+  readonly own: OwnPart;
+  readonly ownAddresses: string;
   readonly maySeeSecrets: boolean;
+  /** The sets it was given so far. */
+  readonly given: Sets;
 }
 
 export class ResourceGenerator {
   readonly quarantine = new PatchQuarantine();
-  private readonly compiled = new Map<string, Compiled>();
-  private interned = new Map<string, EncodedResource>();
-  private internedBefore = new Map<string, EncodedResource>();
+  private readonly places = new Map<string, Place>();
+  private readonly ownParts = new Map<string, OwnPart>();
+  private readonly maker: Maker;
   private generation = 0;
 
-  constructor(private readonly options: GeneratorOptions) {}
+  constructor(private readonly options: GeneratorOptions) {
+    this.maker = new Maker(options.onFailure, (hit) => options.onRead?.(hit));
+  }
 
-  /** A new snapshot is about to be pushed: what the last two pushes did not use is dropped. */
+  /** A new snapshot is about to be pushed to everybody: what the last two pushes did not use is dropped. Updates of endpoints alone do not count. */
   nextGeneration(): void {
     this.generation++;
-    for (const [key, entry] of this.compiled)
-      if (entry.lastUsed < this.generation - 2) {
-        this.compiled.delete(key);
-        this.options.onEvicted?.();
-      }
-    this.internedBefore = this.interned;
-    this.interned = new Map();
+    for (const map of [this.places, this.ownParts] as const)
+      for (const [key, entry] of map)
+        if (entry.lastUsed < this.generation - 2) {
+          map.delete(key);
+          this.options.onEvicted?.();
+        }
+    for (const place of this.places.values()) place.prune();
+    this.maker.nextGeneration();
   }
 
-  /** Number of distinct views kept. */
-  get viewCount(): number {
-    return this.compiled.size;
+  /** Number of places whose proxies share what they get. */
+  get placeCount(): number {
+    return this.places.size;
   }
 
-  /** What is kept: views, their endpoints and encoded resources; and how many clusters of the views had a name twice. */
+  /** What is kept: places, workloads' own parts and encoded resources; and how many clusters had a name twice. */
   get cache(): { readonly size: number; readonly duplicateClusters: number } {
-    let size = this.compiled.size + this.interned.size;
+    let size = this.places.size + this.ownParts.size + this.maker.size;
     let duplicateClusters = 0;
-    for (const entry of this.compiled.values()) {
-      size += entry.endpoints.size;
-      duplicateClusters += entry.duplicateClusters;
+    for (const place of this.places.values()) {
+      size += place.size;
+      duplicateClusters += place.duplicateClusters;
     }
     return { size, duplicateClusters };
   }
@@ -102,127 +100,97 @@ export class ResourceGenerator {
   /** Makes what a proxy may have under this snapshot. `last` supplies what cannot be made anew. Keys of gateways go only to proxies that proved who they are. */
   generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: boolean, last: ProxyResources | undefined, dataPlane = ''): ProxyResources {
     const view = this.quarantine.admit(viewOf(snapshot, node), dataPlane);
-    const key = viewKey(view);
-    let compiled = this.compiled.get(key);
-    this.options.onRead?.(compiled !== undefined);
-    if (!compiled) this.compiled.set(key, (compiled = { sets: new Map(), patches: new Map(), endpoints: new Map(), view, lastUsed: 0, duplicateClusters: 0 }));
-    return this.bind(view, version, compiled, maySeeSecrets, last);
+    const key = placeKey(view);
+    let place = this.places.get(key);
+    if (!place) this.places.set(key, (place = new Place(this.maker)));
+    const ownKey = view.envoyFilters.length > 0 ? `patched ${viewKey(view)}` : view.proxy.type === 'router' ? 'router' : inboundKey(view);
+    let own = this.ownParts.get(ownKey);
+    this.options.onRead?.(own !== undefined);
+    if (!own) this.ownParts.set(ownKey, (own = { sets: new Map(), lastGood: new Map([...(last?.own.sets ?? [])].flatMap(([typeUrl, set]) => (set instanceof EncodedSet ? [[typeUrl, set]] : []))), patches: new Map(), view, lastUsed: 0 }));
+    return this.bind({ view, place: place.at(view), own, ownAddresses: ownAddressKey(view), maySeeSecrets }, version, last);
   }
 
   /** The endpoint fast path: the same view over a snapshot that differs in endpoints only. */
   withEndpointsOf(snapshot: MeshSnapshot, version: string, last: ProxyResources): ProxyResources {
-    return this.bind({ ...last.view, snapshot }, version, last.compiled, last.maySeeSecrets, last);
+    return this.bind({ ...last, view: { ...last.view, snapshot }, place: last.place.place.withEndpoints(snapshot, last.place) }, version, last);
   }
 
-  private bind(view: ProxyView, version: string, compiled: Compiled, maySeeSecrets: boolean, last: ProxyResources | undefined): ProxyResources {
-    compiled.lastUsed = this.generation;
-    compiled.view = view;
-    shareReport(view, compiled.patches);
-    const endpoints: ResourceSet = { get: (name) => this.endpoint(view, compiled, name, resources.resources(TYPE_URL.cluster), last), values: () => [] };
-    const secrets = this.onDemand(compiled, TYPE_URL.secret, (name) => translateSecrets(view, [name])[0], last);
+  private bind(made: Omit<ProxyResources, 'resources' | 'given'>, version: string, last: ProxyResources | undefined): ProxyResources {
+    const { view, place, own, maySeeSecrets } = made;
+    place.place.lastUsed = own.lastUsed = this.generation;
+    own.view = view;
+    shareReport(view, own.patches);
+    const given: Sets = new Map();
+    // Only the sets of the last time, not what they were made by: that would keep every earlier one alive.
+    const before = last?.given;
     const resources: ResourceView = {
       version,
       resources: (typeUrl) => {
-        if (typeUrl === TYPE_URL.endpoint) return endpoints;
-        // Keys are no part of the view key: a set of their own for every snapshot notices a rotated one.
-        if (typeUrl === TYPE_URL.secret) return maySeeSecrets ? secrets : EMPTY;
-        let set = compiled.sets.get(typeUrl);
-        if (!set) compiled.sets.set(typeUrl, (set = this.make(compiled, typeUrl, last)));
+        let set = given.get(typeUrl);
+        if (!set) given.set(typeUrl, (set = this.setOf({ ...made, resources, given }, typeUrl, maySeeSecrets, before?.get(typeUrl))));
         return set;
       },
     };
-    return { view, resources, compiled, maySeeSecrets };
+    return { ...made, resources, given };
   }
 
-  private make(compiled: Compiled, typeUrl: string, last: ProxyResources | undefined): ResourceSet {
-    const { view } = compiled;
+  private setOf(made: ProxyResources, typeUrl: string, maySeeSecrets: boolean, before: ResourceSet | undefined): ResourceSet {
+    const { view, place: at, own } = made;
+    const { place } = at;
+    if (typeUrl === TYPE_URL.secret) return maySeeSecrets ? this.onDemand(() => view, typeUrl, (name) => translateSecrets(view, [name])[0], before) : EMPTY;
+    if (view.envoyFilters.length > 0) return this.patchedSet(made, typeUrl, before);
+    const isRouter = view.proxy.type === 'router';
     switch (typeUrl) {
-      case TYPE_URL.cluster:
-        return this.all(view, typeUrl, () => {
-          const clusters = translateClusters(view);
-          compiled.duplicateClusters = clusters.length - new Set(clusters.map(({ name }) => name)).size;
-          return clusters;
-        }, last);
-      case TYPE_URL.listener:
-        return this.all(view, typeUrl, () => translateListeners(view), last);
-      case TYPE_URL.nameTable:
-        return this.all(view, typeUrl, () => [translateNameTable(view)], last);
-      case TYPE_URL.extensionConfig:
-        return this.all(view, typeUrl, () => [...patchedExtensionConfigs(view).values()], last);
-      case TYPE_URL.route:
-        return this.onDemand(compiled, typeUrl, (name) => translateRoutes(compiled.view, [name])[0], last);
-      default:
-        return EMPTY;
-    }
-  }
-
-  private all(view: ProxyView, typeUrl: string, translate: () => readonly ResourceMessage[], last: ProxyResources | undefined): ResourceSet {
-    try {
-      return new Map(translate().map((message) => this.encode(message)).map((resource) => [resource.name, resource]));
-    } catch (error) {
-      this.failed(view, typeUrl, '*', error);
-      return last?.compiled.sets.get(typeUrl) ?? EMPTY;
-    }
-  }
-
-  private onDemand(compiled: Compiled, typeUrl: string, translate: (name: string) => ResourceMessage | undefined, last: ProxyResources | undefined): ResourceSet {
-    const made = new Map<string, EncodedResource | undefined>();
-    const lastGood = new Map([...(last?.compiled.sets.get(typeUrl)?.values() ?? [])].map((resource) => [resource.name, resource]));
-    const get = (name: string) => {
-      this.options.onRead?.(made.has(name));
-      if (made.has(name)) return made.get(name);
-      let resource: EncodedResource | undefined;
-      try {
-        const message = translate(name);
-        resource = message && this.encode(message);
-      } catch (error) {
-        this.failed(compiled.view, typeUrl, name, error);
-        resource = lastGood.get(name);
+      case TYPE_URL.cluster: {
+        const shared = place.clusters(at, before);
+        return isRouter ? shared : joinSets(shared, this.ownSet(own, typeUrl, () => ownClusters(own.view)));
       }
-      made.set(name, resource);
-      return resource;
-    };
-    return { get, values: () => [...made.values()].filter((resource) => resource !== undefined) };
-  }
-
-  /**
-   * An assignment is made again only when the service's list of endpoints is another one. One whose cluster is gone stays as it was: routes that still
-   * point there are replaced in the same push, but after it.
-   */
-  private endpoint(view: ProxyView, compiled: Compiled, name: string, clusters: ResourceSet, last: ProxyResources | undefined): EncodedResource | undefined {
-    const before = compiled.endpoints.get(name) ?? last?.compiled.endpoints.get(name);
-    if (before && !clusters.get(name)) {
-      compiled.endpoints.set(name, before);
-      return before.resource;
-    }
-    const host = parseClusterName(name)?.host;
-    const service = host === undefined ? undefined : view.byHostname.get(host);
-    const from = service && view.snapshot.endpoints.get(service.key);
-    const known = compiled.endpoints.get(name);
-    this.options.onRead?.(known?.from === from && known !== undefined);
-    if (known && known.from === from) return known.resource;
-    try {
-      const resource = this.encode(loadAssignment(view, name));
-      compiled.endpoints.set(name, { from, resource });
-      return resource;
-    } catch (error) {
-      this.failed(view, TYPE_URL.endpoint, name, error);
-      return known?.resource;
+      case TYPE_URL.listener: {
+        const shared = place.listeners(at, made.ownAddresses, before);
+        return isRouter ? shared : joinSets(shared, this.ownSet(own, typeUrl, () => inboundListeners(own.view)));
+      }
+      case TYPE_URL.endpoint: return place.endpoints(at, place.clusters(at, undefined));
+      case TYPE_URL.route: return place.routes(at, before);
+      case TYPE_URL.nameTable: return place.names(at, before);
+      default: return EMPTY;
     }
   }
 
-  /** Proxies with equal resources share one copy of the bytes. */
-  private encode(message: ResourceMessage): EncodedResource {
-    const fresh = encodeResource(message);
-    const key = `${fresh.typeUrl}\n${fresh.name}\n${fresh.version}`;
-    const shared = this.interned.get(key) ?? this.internedBefore.get(key) ?? fresh;
-    this.interned.set(key, shared);
-    return shared;
+  /** EnvoyFilters may change anything: proxies that have any share only with those that get exactly the same. */
+  private patchedSet({ place, own, resources }: ProxyResources, typeUrl: string, before: ResourceSet | undefined): ResourceSet {
+    if (typeUrl === TYPE_URL.endpoint) return place.place.endpoints(place, resources.resources(TYPE_URL.cluster));
+    let set = own.sets.get(typeUrl);
+    this.options.onRead?.(set !== undefined);
+    if (!set) own.sets.set(typeUrl, (set = this.makePatched(own, typeUrl, before)));
+    return set;
   }
 
-  private failed(view: ProxyView, typeUrl: string, name: string, error: unknown): void {
-    const failure = { proxy: view.proxy.id, typeUrl, name, message: messageOf(error) };
-    log.error('a resource could not be made; the proxy keeps its last one', { ...failure, stack: error instanceof Error ? (error.stack ?? '') : '' });
-    this.options.onFailure(failure);
+  private makePatched(own: OwnPart, typeUrl: string, before: ResourceSet | undefined): ResourceSet {
+    const { view } = own;
+    const all = (translate: () => readonly ResourceMessage[]) => new EncodedSet(this.maker.all(view, typeUrl, translate, before));
+    switch (typeUrl) {
+      case TYPE_URL.cluster: return all(() => translateClusters(view));
+      case TYPE_URL.listener: return all(() => translateListeners(view));
+      case TYPE_URL.nameTable: return all(() => [translateNameTable(view)]);
+      case TYPE_URL.extensionConfig: return all(() => [...patchedExtensionConfigs(view).values()]);
+      case TYPE_URL.route: return this.onDemand(() => own.view, typeUrl, (name) => translateRoutes(own.view, [name])[0], before);
+      default: return EMPTY;
+    }
+  }
+
+  private ownSet(own: OwnPart, typeUrl: string, translate: () => readonly ResourceMessage[]): EncodedSet {
+    const known = own.sets.get(typeUrl);
+    if (known instanceof EncodedSet) return known;
+    const set = new EncodedSet(this.maker.all(own.view, typeUrl, translate, own.lastGood.get(typeUrl)));
+    own.sets.set(typeUrl, set);
+    return set;
+  }
+
+  private onDemand(viewOfSet: () => ProxyView, typeUrl: string, translate: (name: string) => ResourceMessage | undefined, before: ResourceSet | undefined): ResourceSet {
+    const lastGood = new Map([...(before?.values() ?? [])].map((resource) => [resource.name, resource]));
+    return new OnDemandSet((name) => this.maker.one(viewOfSet(), typeUrl, name, () => {
+      const message = translate(name);
+      return message && this.maker.encode(message);
+    }, lastGood.get(name)));
   }
 }

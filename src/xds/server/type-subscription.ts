@@ -12,6 +12,8 @@ export interface ResourceSet {
   get(name: string): EncodedResource | undefined;
   /** All of them; asked only for types with a wildcard subscription. */
   values(): Iterable<EncodedResource>;
+  /** Names whose resource may be another one than in `older`, or may be there in one of both only. Undefined: not known, all must be compared. */
+  changesFrom?(older: ResourceSet): ReadonlySet<string> | undefined;
 }
 
 /** True for types that have a wildcard subscription. */
