@@ -115,7 +115,7 @@ async function newSecrets({ listeners }: RuntimeSnapshot, secrets: SecretCache, 
   const names = new Set<string>();
   for (const listener of listeners.values())
     for (const { tls } of [...listener.filterChains, ...(listener.defaultFilterChain ? [listener.defaultFilterChain] : [])])
-      for (const name of [...(tls?.certificateSecrets ?? []), ...(tls?.validationSecret === undefined ? [] : [tls.validationSecret])]) if (!asked.has(name)) names.add(name);
+      for (const name of [...(tls?.certificateSecrets ?? []), ...(tls?.validationSecret === undefined ? [] : [tls.validationSecret]), ...(tls?.crlSecret === undefined ? [] : [tls.crlSecret])]) if (!asked.has(name)) names.add(name);
   for (const name of names) asked.add(name);
   if (names.size > 0) await Promise.all([...names].map((name) => secrets.arrived(name, SECRET_WAIT_MS)));
 }

@@ -12,10 +12,11 @@ export function resolveSecret(object: KubeObject): CredentialSecret | undefined 
   const certificate = values.get('tls.crt') ?? values.get('cert') ?? '';
   const privateKey = values.get('tls.key') ?? values.get('key') ?? '';
   const ca = values.get('ca.crt') ?? values.get('cacert') ?? '';
+  const crl = values.get('ca.crl') ?? '';
   // What is no PEM would be refused by the proxy together with everything sent along with it.
-  if (![certificate, privateKey, ca].every((text) => text === '' || text.includes('-----BEGIN '))) return undefined;
+  if (![certificate, privateKey, ca, crl].every((text) => text === '' || text.includes('-----BEGIN '))) return undefined;
   if (!certificate && !ca) return undefined;
-  return { name: object.metadata.name, namespace: namespaceOf(object), certificate, privateKey, ca };
+  return { name: object.metadata.name, namespace: namespaceOf(object), certificate, privateKey, ca, ...(crl !== '' && { crl }) };
 }
 
 /** The CA bundle of a ConfigMap (`ca.crt` or `cacert`), for what refers to one; undefined when it has none. */

@@ -16,10 +16,11 @@ export function translateSecrets(view: ProxyView, names: Iterable<string>): Secr
   return [...names].flatMap((name) => buildSecret(view, name) ?? []);
 }
 
-function authority(resource: string, ca: string | undefined): Secret | undefined {
+function authority(resource: string, ca: string | undefined, crl = ''): Secret | undefined {
   if (!ca) return undefined;
   const trustedCa = create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(ca) } });
-  return create(SecretSchema, { name: resource, type: { case: 'validationContext', value: { trustedCa } } });
+  const lists = crl === '' ? {} : { crl: create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(crl) } }) };
+  return create(SecretSchema, { name: resource, type: { case: 'validationContext', value: { trustedCa, ...lists } } });
 }
 
 /** A listener of Gateway API may name a secret of another namespace when a ReferenceGrant allows it; only then it was converted. */
@@ -41,7 +42,7 @@ function buildSecret(view: ProxyView, resource: string): Secret | undefined {
     const plain = name.slice(0, -CA_SUFFIX.length);
     // A secret of its own for the CA comes before the CA inside the server's secret.
     const ca = find(name)?.ca || find(name)?.certificate || find(plain)?.ca;
-    return authority(resource, ca);
+    return authority(resource, ca, find(name)?.crl ?? find(plain)?.crl);
   }
   const secret = find(name);
   if (!secret?.certificate || !secret.privateKey) return undefined;

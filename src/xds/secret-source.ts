@@ -1,7 +1,7 @@
 /** A TLS secret as SDS delivers it; PEM text. */
 export type TlsSecret =
   | { readonly name: string; readonly kind: 'certificate'; readonly certificateChainPem: string; readonly privateKeyPem: string }
-  | { readonly name: string; readonly kind: 'validation'; readonly trustedCaPem: string };
+  | { readonly name: string; readonly kind: 'validation'; readonly trustedCaPem: string; /** Revocation lists; absent or '': nothing is revoked. */ readonly crlPem?: string };
 
 /**
  * Where a proxy gets its secrets: the agent's workload certificate (`default`), the mesh roots (`ROOTCA`), files (`file-cert:…`), or the control plane

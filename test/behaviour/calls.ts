@@ -87,7 +87,7 @@ class Caller {
     const { tls } = this.spec;
     if (!tls) return socket;
     const alpn = tls.alpn ?? (/2$|^grpc$/.test(this.spec.protocol ?? '') ? ['h2'] : []);
-    const own = tls.mesh ? this.identities.of('other/peer') : undefined;
+    const own = tls.mesh || tls.as ? this.identities.of(tls.as ?? 'other/peer') : undefined;
     const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), rejectUnauthorized: false });
     await settled(secure, 'secureConnect');
     noteCertificate(secure, facts);

@@ -42,6 +42,8 @@ export interface TlsOptions {
   readonly alpn?: readonly string[];
   /** Show a workload certificate of the mesh. */
   readonly mesh?: boolean;
+  /** Whose, `namespace/account`. Default `other/peer`; `other/stranger` is of a CA nobody knows. */
+  readonly as?: string;
 }
 
 export interface Call {

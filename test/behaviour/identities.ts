@@ -1,5 +1,6 @@
 /** Certificates of a run: one CA, a certificate for every workload. */
 import { CertificateAuthority, createSelfSignedCa } from '../../src/identity/ca.ts';
+import { buildRevocationList } from '../../src/identity/revocation-list.ts';
 import { createKeyAndCsr } from '../../src/identity/csr.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { formatSpiffeId } from '../../src/identity/spiffe.ts';
@@ -13,10 +14,12 @@ export interface TestIdentity {
 /** Made on demand, kept for the run. */
 export class TestIdentities {
   private readonly made = new Map<string, TestIdentity>();
+  private readonly material: ReturnType<typeof createSelfSignedCa>;
   private readonly authority: CertificateAuthority;
 
   constructor(private readonly nowMs: number) {
-    this.authority = new CertificateAuthority(createSelfSignedCa({ organization: 'cluster.local', nowMs }), nowMs);
+    this.material = createSelfSignedCa({ organization: 'cluster.local', nowMs });
+    this.authority = new CertificateAuthority(this.material, nowMs);
   }
 
   get rootPem(): string {
@@ -30,17 +33,22 @@ export class TestIdentities {
     const [namespace, account] = name.includes('/') ? (name.split('/') as [string, string]) : [name === 'details' ? 'other' : name === 'gateway' ? 'istio-system' : 'app', name.replace(/-v\d+$/, '')];
     const spiffeId = formatSpiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount: account });
     const { csrPem, privateKeyPem } = createKeyAndCsr({ uri: spiffeId });
-    const identity = { key: privateKeyPem, cert: this.authority.signCsr(csrPem, { spiffeId, nowMs: this.nowMs }).join(''), ca: this.rootPem };
+    const authority = account === 'stranger' ? new CertificateAuthority(createSelfSignedCa({ organization: 'cluster.local', nowMs: this.nowMs }), this.nowMs) : this.authority;
+    const identity = { key: privateKeyPem, cert: authority.signCsr(csrPem, { spiffeId, nowMs: this.nowMs }).join(''), ca: this.rootPem };
     this.made.set(name, identity);
     return identity;
   }
 
-  /** Secrets that gateways may name: `web` (certificate of *.tls.example.com) and `other` (of other.example.com, with roots for client certificates). */
+  private revoked(): string {
+    return buildRevocationList({ caCertPem: this.material.caCertPem, caKeyPem: this.material.caKeyPem, revoked: [this.of('other/revoked').cert], nowMs: this.nowMs, ttlMs: 3_600_000 });
+  }
+
+  /** Secrets that gateways may name: `web` (certificate of *.tls.example.com), `other` (of other.example.com, with roots for client certificates) and `revoking` (of *.revoking.example.com, which does not take the certificate of `other/revoked`). */
   secrets(): KubeObject[] {
     const base64 = (text: string): string => Buffer.from(text).toString('base64');
-    return [{ name: 'web', dnsName: '*.tls.example.com' }, { name: 'other', dnsName: 'other.example.com' }].map(({ name, dnsName }) => {
+    return [{ name: 'web', dnsName: '*.tls.example.com' }, { name: 'other', dnsName: 'other.example.com' }, { name: 'revoking', dnsName: '*.revoking.example.com' }].map(({ name, dnsName }) => {
       const { certificateChainPem, privateKeyPem } = this.authority.issueServerCertificate({ dnsNames: [dnsName], ttlMs: 3_600_000, nowMs: this.nowMs });
-      return { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata: { name, namespace: 'istio-system' }, data: { 'tls.crt': base64(certificateChainPem), 'tls.key': base64(privateKeyPem), 'ca.crt': base64(this.rootPem) } } as unknown as KubeObject;
+      return { apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata: { name, namespace: 'istio-system' }, data: { 'tls.crt': base64(certificateChainPem), 'tls.key': base64(privateKeyPem), 'ca.crt': base64(this.rootPem), ...(name === 'revoking' && { 'ca.crl': base64(this.revoked()) }) } } as unknown as KubeObject;
     });
   }
 }

@@ -21,7 +21,7 @@ const SYSTEM_ROOTS = 'file-root:system';
 
 type Watcher = (secret: TlsSecret) => void;
 
-/** `default`, `ROOTCA`, `file-cert:<crt>~<key>`, `file-root:<ca>`; every other name (`kubernetes://…`) is asked of the control plane. */
+/** `default`, `ROOTCA`, `file-cert:<crt>~<key>`, `file-root:<ca>`, `file-crl:<lists>`; every other name (`kubernetes://…`) is asked of the control plane. */
 export class AgentSecretSource implements SecretSource {
   private readonly remoteWatchers = new Map<string, Set<Watcher>>();
   private readonly remoteSecrets = new Map<string, TlsSecret>();
@@ -53,6 +53,7 @@ export class AgentSecretSource implements SecretSource {
     }
     if (name === SYSTEM_ROOTS) return onSecret({ name, kind: 'validation', trustedCaPem: systemRoots() }), () => {};
     if (name.startsWith('file-root:')) return watchFiles([name.slice('file-root:'.length)], ([trustedCaPem = '']) => onSecret({ name, kind: 'validation', trustedCaPem }));
+    if (name.startsWith('file-crl:')) return watchFiles([name.slice('file-crl:'.length)], ([crlPem = '']) => onSecret({ name, kind: 'validation', trustedCaPem: '', crlPem }));
     return this.watchRemote(name, onSecret);
   }
 
@@ -110,6 +111,9 @@ export function toTlsSecret(secret: Secret): TlsSecret | undefined {
     const { certificateChain, privateKey } = secret.type.value;
     return { name: secret.name, kind: 'certificate', certificateChainPem: text(certificateChain), privateKeyPem: text(privateKey) };
   }
-  if (secret.type.case === 'validationContext') return { name: secret.name, kind: 'validation', trustedCaPem: text(secret.type.value.trustedCa) };
+  if (secret.type.case === 'validationContext') {
+    const crlPem = text(secret.type.value.crl);
+    return { name: secret.name, kind: 'validation', trustedCaPem: text(secret.type.value.trustedCa), ...(crlPem !== '' && { crlPem }) };
+  }
   return undefined;
 }

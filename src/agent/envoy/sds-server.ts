@@ -79,7 +79,7 @@ export function encodeSecret(secret: TlsSecret): EncodedResource {
       name: secret.name,
       type: secret.kind === 'certificate'
         ? { case: 'tlsCertificate', value: { certificateChain: inline(secret.certificateChainPem), privateKey: inline(secret.privateKeyPem) } }
-        : { case: 'validationContext', value: { trustedCa: inline(secret.trustedCaPem) } },
+        : { case: 'validationContext', value: { trustedCa: inline(secret.trustedCaPem), ...(secret.crlPem && { crl: inline(secret.crlPem) }) } },
     }),
   );
 }

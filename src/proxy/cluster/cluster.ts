@@ -51,6 +51,8 @@ export interface UpstreamTransport {
 export interface UpstreamTls {
   readonly certificateSecret: string | undefined;
   readonly validationSecret: string | undefined;
+  /** SDS name of revocation lists beside those that come with the roots. */
+  readonly crlSecret: string | undefined;
   readonly sni: string | undefined;
   readonly autoSni: boolean;
   readonly alpn: readonly string[];

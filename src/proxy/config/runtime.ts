@@ -77,6 +77,8 @@ export interface DownstreamTlsRuntime {
   readonly certificateSecrets: readonly string[];
   /** SDS name of the roots that client certificates are verified against. */
   readonly validationSecret: string | undefined;
+  /** SDS name of revocation lists beside those that come with the roots. */
+  readonly crlSecret: string | undefined;
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];
   readonly subjectAltNames: UpstreamTls['subjectAltNames'];

@@ -28,6 +28,7 @@ export function compileUpstreamTls(socket: TransportSocket | undefined, auto: Au
   return {
     certificateSecret: certificateSecrets(commonTlsContext)[0],
     validationSecret: validation.secret,
+    crlSecret: crlSecret(validation.context),
     sni: context.sni || undefined,
     ...auto,
     alpn: commonTlsContext?.alpnProtocols ?? [],
@@ -50,6 +51,7 @@ export function compileDownstreamTls(socket: TransportSocket | undefined): Downs
   return {
     certificateSecrets: secrets,
     validationSecret: validation.secret,
+    crlSecret: crlSecret(validation.context),
     requireClientCertificate: context.requireClientCertificate ?? false,
     alpn: commonTlsContext?.alpnProtocols ?? [],
     subjectAltNames: validation.subjectAltNames,
@@ -101,20 +103,22 @@ function validationOf(context: CommonTlsContext | undefined): Validation {
     case 'validationContextSdsSecretConfig':
       return { secret: type.value.name, subjectAltNames: [], context: undefined };
     case 'validationContext':
-      return { secret: trustedCaSecret(type.value), subjectAltNames: subjectAltNames(type.value), context: withoutCrl(type.value) };
+      return { secret: trustedCaSecret(type.value), subjectAltNames: subjectAltNames(type.value), context: type.value };
     case 'combinedValidationContext': {
       const { defaultValidationContext: defaults, validationContextSdsSecretConfig: sds } = type.value;
-      return { secret: sds?.name ?? trustedCaSecret(defaults), subjectAltNames: subjectAltNames(defaults), context: defaults && withoutCrl(defaults) };
+      return { secret: sds?.name ?? trustedCaSecret(defaults), subjectAltNames: subjectAltNames(defaults), context: defaults };
     }
     default:
       throw new Error(`${type.case} is not supported`);
   }
 }
 
-/** Revocation lists are not read: better no service than one that takes revoked certificates. */
-function withoutCrl(context: CertificateValidationContext): CertificateValidationContext {
-  if (context.crl) throw new Error('certificate revocation lists (crl) are not supported');
-  return context;
+function crlSecret(context: CertificateValidationContext | undefined): string | undefined {
+  const source = context?.crl?.specifier;
+  if (source === undefined || source.case === undefined) return undefined;
+  if (source.case !== 'filename') throw new Error('crl must come from SDS or from a file; inline lists are not supported');
+  if (context?.onlyVerifyLeafCertCrl) throw new Error('only_verify_leaf_cert_crl is not supported');
+  return `file-crl:${source.value}`;
 }
 
 function trustedCaSecret(context: CertificateValidationContext | undefined): string | undefined {

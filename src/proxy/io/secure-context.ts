@@ -7,17 +7,20 @@ export interface TlsMaterial {
   readonly privateKeyPem: string | undefined;
   /** Undefined = the system's roots. */
   readonly trustedCaPem: string | undefined;
+  /** Revocation lists; once there is one, every issuer of a chain needs one. Undefined = nothing is revoked. */
+  readonly crlPem: string | undefined;
   readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3' | undefined;
   readonly ciphers: readonly string[];
 }
 
 /** What node:tls takes as options for the material. */
-export function contextOptions(material: TlsMaterial): { cert?: string; key?: string; ca?: string; minVersion: TlsMaterial['minVersion']; maxVersion?: TlsMaterial['minVersion']; ciphers?: string; sigalgs?: string; ecdhCurve: string } {
+export function contextOptions(material: TlsMaterial): { cert?: string; key?: string; ca?: string; crl?: string; minVersion: TlsMaterial['minVersion']; maxVersion?: TlsMaterial['minVersion']; ciphers?: string; sigalgs?: string; ecdhCurve: string } {
   return {
     ...(material.certificateChainPem === undefined ? {} : { cert: material.certificateChainPem }),
     ...(material.privateKeyPem === undefined ? {} : { key: material.privateKeyPem }),
     ...(material.trustedCaPem === undefined ? {} : { ca: material.trustedCaPem }),
+    ...(material.crlPem === undefined ? {} : { crl: material.crlPem }),
     minVersion: material.minVersion,
     ...(material.maxVersion === undefined ? {} : { maxVersion: material.maxVersion }),
     ...(material.ciphers.length === 0 ? {} : { ciphers: tls12And13(material.ciphers) }),

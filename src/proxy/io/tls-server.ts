@@ -8,6 +8,8 @@ export interface ServerTlsOptions extends SecureContextOptions {
   readonly alpn: readonly string[];
   readonly requestClientCertificate: boolean;
   readonly requireClientCertificate: boolean;
+  /** Client certificates are checked against the roots, also where none is required. */
+  readonly verifyClientCertificate: boolean;
 }
 
 interface Waiting {
@@ -52,6 +54,11 @@ export class TlsAcceptor {
     const entry = this.take(socket.remoteAddress, socket.remotePort, socket.localPort);
     if (entry === undefined) {
       socket.destroy();
+      return;
+    }
+    if (this.options.verifyClientCertificate && !socket.authorized && socket.getPeerX509Certificate() !== undefined) {
+      socket.destroy();
+      entry.onFailure('client certificate does not verify');
       return;
     }
     const connection = new SocketConnection(socket);

@@ -29,6 +29,7 @@ export interface DownstreamContext {
 interface Built<T> {
   readonly certificate: TlsSecret | undefined;
   readonly validation: TlsSecret | undefined;
+  readonly crl: TlsSecret | undefined;
   readonly value: T;
 }
 
@@ -43,13 +44,14 @@ export class TlsContexts {
   upstream(tls: UpstreamTls): UpstreamContext | undefined {
     const certificate = tls.certificateSecret === undefined ? undefined : this.secrets.get(tls.certificateSecret);
     const validation = tls.validationSecret === undefined ? undefined : this.secrets.get(tls.validationSecret);
-    if ((tls.certificateSecret !== undefined && certificate === undefined) || (tls.validationSecret !== undefined && validation === undefined)) return undefined;
-    const key = `${tls.certificateSecret ?? ''}|${tls.validationSecret ?? ''}|${tls.minVersion}`;
+    const crl = tls.crlSecret === undefined ? undefined : this.secrets.get(tls.crlSecret);
+    if ((tls.certificateSecret !== undefined && certificate === undefined) || (tls.validationSecret !== undefined && validation === undefined) || (tls.crlSecret !== undefined && crl === undefined)) return undefined;
+    const key = `${tls.certificateSecret ?? ''}|${tls.validationSecret ?? ''}|${tls.crlSecret ?? ''}|${tls.minVersion}`;
     const known = this.upstreams.get(key);
-    if (known !== undefined && known.certificate === certificate && known.validation === validation) return known.value;
+    if (known !== undefined && known.certificate === certificate && known.validation === validation && known.crl === crl) return known.value;
     try {
-      const value = { secureContext: clientContext(materialOf(certificate, validation, { minVersion: tls.minVersion, maxVersion: undefined, ciphers: [] })), localUriSan: uriSanOf(certificate), sessions: new Map<string, ResumableSession>() };
-      this.upstreams.set(key, { certificate, validation, value });
+      const value = { secureContext: clientContext(materialOf(certificate, validation, crl, { minVersion: tls.minVersion, maxVersion: undefined, ciphers: [] })), localUriSan: uriSanOf(certificate), sessions: new Map<string, ResumableSession>() };
+      this.upstreams.set(key, { certificate, validation, crl, value });
       return value;
     } catch (thrown) {
       log.warn('cannot use the secrets of an upstream', { certificate: tls.certificateSecret, validation: tls.validationSecret, error: messageOf(thrown) });
@@ -62,21 +64,23 @@ export class TlsContexts {
     const name = tls.certificateSecrets[0];
     const certificate = name === undefined ? undefined : this.secrets.get(name);
     const validation = tls.validationSecret === undefined ? undefined : this.secrets.get(tls.validationSecret);
-    if (certificate === undefined || (tls.validationSecret !== undefined && validation === undefined)) return undefined;
+    const crl = tls.crlSecret === undefined ? undefined : this.secrets.get(tls.crlSecret);
+    if (certificate === undefined || (tls.validationSecret !== undefined && validation === undefined) || (tls.crlSecret !== undefined && crl === undefined)) return undefined;
     const known = this.downstreams.get(tls);
-    if (known !== undefined && known.certificate === certificate && known.validation === validation) return known.value;
+    if (known !== undefined && known.certificate === certificate && known.validation === validation && known.crl === crl) return known.value;
     try {
-      const options = contextOptions(materialOf(certificate, validation, tls));
+      const options = contextOptions(materialOf(certificate, validation, crl, tls));
       const verified = tls.validationSecret !== undefined;
       const acceptor = known?.value.acceptor ?? new TlsAcceptor({
         ...options,
         alpn: tls.alpn,
         requestClientCertificate: verified || tls.requireClientCertificate,
         requireClientCertificate: verified && tls.requireClientCertificate,
+        verifyClientCertificate: verified,
       });
       if (known !== undefined) acceptor.setSecureContext(options);
       const value = { acceptor, localUriSan: uriSanOf(certificate) };
-      this.downstreams.set(tls, { certificate, validation, value });
+      this.downstreams.set(tls, { certificate, validation, crl, value });
       return value;
     } catch (thrown) {
       log.warn('cannot use the secrets of a listener', { certificate: name, validation: tls.validationSecret, error: messageOf(thrown) });
@@ -85,15 +89,22 @@ export class TlsContexts {
   }
 }
 
-function materialOf(certificate: TlsSecret | undefined, validation: TlsSecret | undefined, versions: Pick<TlsMaterial, 'minVersion' | 'maxVersion' | 'ciphers'>): TlsMaterial {
+function materialOf(certificate: TlsSecret | undefined, validation: TlsSecret | undefined, crl: TlsSecret | undefined, versions: Pick<TlsMaterial, 'minVersion' | 'maxVersion' | 'ciphers'>): TlsMaterial {
   return {
     certificateChainPem: certificate?.kind === 'certificate' ? certificate.certificateChainPem : undefined,
     privateKeyPem: certificate?.kind === 'certificate' ? certificate.privateKeyPem : undefined,
     trustedCaPem: validation?.kind === 'validation' ? validation.trustedCaPem : undefined,
+    crlPem: listsOf(validation, crl),
     minVersion: versions.minVersion,
     maxVersion: versions.maxVersion,
     ciphers: versions.ciphers,
   };
+}
+
+/** The lists of both sources; undefined when there are none. */
+function listsOf(...sources: readonly (TlsSecret | undefined)[]): string | undefined {
+  const lists = sources.flatMap((secret) => (secret?.kind === 'validation' && secret.crlPem ? [secret.crlPem] : []));
+  return lists.length === 0 ? undefined : lists.join('\n');
 }
 
 /** The URI SAN of our own certificate, '' when there is none. */
