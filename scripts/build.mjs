@@ -22,11 +22,15 @@ const common = {
 };
 
 const programs = list(join(root, 'src/programs'));
+/** Loaded with --require into programs that are not ours, of whatever kind and Node. */
+const PRELOAD = 'pod-preload';
+await build({ ...common, format: 'cjs', target: 'node18', banner: {}, sourcemap: false, entryPoints: [join(root, `src/programs/${PRELOAD}.ts`)], outfile: join(root, `dist/${PRELOAD}.cjs`) });
 // Parts that a program loads when they are asked for (JSON of config dumps, YAML, iptables, DNS) are files of their own: not asked for, not in memory.
 // The command line is one file: it finds programs and samples beside itself, and lives for a second.
 const chunks = join(root, 'dist/chunks');
 for (const program of programs) {
   const name = basename(program, '.ts');
+  if (name === PRELOAD) continue;
   await build({ ...common, entryPoints: [program], outdir: join(root, 'dist'), splitting: name !== 'meltemi', chunkNames: `chunks/${name}-[name]-[hash]` });
 }
 // A mesh that runs while we build may still ask for a part of the last build, so parts go a day after they were last built.

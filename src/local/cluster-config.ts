@@ -11,6 +11,8 @@ export type DataPlane = 'proxy' | 'envoy';
 export interface ClusterConfig {
   readonly home: string;
   readonly mode: PrivilegeMode;
+  /** Lowest port that this user may open; matters on a loopback network only. */
+  readonly firstPort: number;
   readonly dataPlane: DataPlane;
   readonly images: readonly ImageMapping[];
   /** The Envoy binary on the host, when sidecars run it. */

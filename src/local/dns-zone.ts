@@ -1,7 +1,7 @@
 /** The names of the cluster: what cluster DNS answers, as a pure function of Services and EndpointSlices. @see https://github.com/kubernetes/dns/blob/master/docs/specification.md */
 import type { EndpointSlice } from '../objects/kubernetes/endpoint-slice.ts';
 import type { Service } from '../objects/kubernetes/service.ts';
-import { CLUSTER_DOMAIN, POD_CIDR } from './settings.ts';
+import { CLUSTER_DOMAIN, POD_CIDR, SERVICE_CIDR } from './settings.ts';
 
 /** One answer. `data` of a PTR or CNAME is a name without its final dot. */
 export type ZoneRecord =
@@ -127,8 +127,8 @@ function podAnswer(source: ZoneSource, name: string, labels: readonly string[], 
 
 function reverse(source: ZoneSource, name: string, type: string): ZoneAnswer {
   const ip = name.slice(0, -'.in-addr.arpa'.length).split('.').reverse().join('.');
-  const [a, b] = POD_CIDR.split('.');
-  if (!ip.startsWith(`${a}.${b}.`) && !ip.startsWith('10.96.')) return { kind: 'outside' };
+  const isOurs = [POD_CIDR, SERVICE_CIDR].some((cidr) => ip.startsWith(`${cidr.split('.').slice(0, 2).join('.')}.`));
+  if (!isOurs) return { kind: 'outside' };
   const names: string[] = [];
   for (const service of source.services()) {
     const base = `${service.metadata.name}.${service.metadata.namespace}.svc.${CLUSTER_DOMAIN}`;

@@ -12,7 +12,7 @@ export const MEMORY_FOLDER = '/run/meltemi';
 const PROGRAMS_FOLDER = join(MEMORY_FOLDER, 'programs');
 
 /** Names under which pods call our programs, as Istio's images have them. */
-const WRAPPERS: Readonly<Record<string, string>> = { 'pilot-agent': 'agent.js', 'pilot-discovery': 'control-plane.js' };
+export const WRAPPERS: Readonly<Record<string, string>> = { 'pilot-agent': 'agent.js', 'pilot-discovery': 'control-plane.js' };
 
 /**
  * Called once by the cluster program, first of all. `distFolder` is the folder of the bundled programs, `envoyPath` the Envoy that agents may start. Returns the mount that shows our programs

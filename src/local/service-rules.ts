@@ -10,7 +10,8 @@ interface Backend {
   readonly port: number;
 }
 
-interface ServiceRule {
+/** One port of one service address. */
+export interface ServiceRule {
   readonly name: string;
   readonly ip: string;
   readonly port: number;

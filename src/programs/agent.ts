@@ -68,6 +68,15 @@ async function iptables(args: readonly string[]): Promise<number> {
     return 1;
   }
   for (const flag of command.ignored) log.warn(`--${flag} has no effect here: it is not supported`);
+  const { podOfThisProcess } = await import('../local/loopback/preload/install.ts');
+  const pod = podOfThisProcess()?.network;
+  if (pod && !command.dryRun) {
+    // No kernel to tell: the programs of a loopback pod obey the rules themselves.
+    const { writeRedirect } = await import('../local/loopback/redirect-file.ts');
+    writeRedirect(pod.folder, command.cleanup ? undefined : command.config);
+    log.info(command.cleanup ? 'redirection rules removed' : 'redirection rules kept for the programs of this pod');
+    return 0;
+  }
   runIptables(command, (text) => process.stdout.write(text));
   log.info(command.cleanup ? 'iptables rules removed' : 'iptables rules applied', { mode: command.config.interceptionMode || 'REDIRECT' });
   return 0;

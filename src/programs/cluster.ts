@@ -1,6 +1,7 @@
 // One machine as a cluster: API server, controllers, kubelet, service addresses, DNS, host relays. Runs inside fresh namespaces, see `meltemi up`.
 import { writeSync, closeSync, writeFileSync, mkdirSync, createReadStream } from 'node:fs';
 import { setMaxListeners } from 'node:events';
+import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { createLogger, setLogSink } from '../base/log.ts';
@@ -18,14 +19,18 @@ import { startHostRelays } from '../local/host-relay.ts';
 import { CONTAINER_HOME } from '../local/images.ts';
 import { startExec } from '../local/kubelet/exec-session.ts';
 import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
-import { networkName } from '../local/kubelet/network.ts';
-import { dialPod } from '../local/kubelet/pod-dial.ts';
+import { namespaceNetworks, type PodNetworks } from '../local/kubelet/pod-networks.ts';
 import { registerNode } from '../local/kubelet/node.ts';
 import { keepNodeLease } from '../local/kubelet/node-lease.ts';
 import { startScheduler } from '../local/kubelet/scheduler.ts';
+import { CLUSTER_VARIABLE } from '../local/loopback/launch-on-host.ts';
+import { endProcesses, findProcesses, hasVariable } from '../local/loopback/leftovers.ts';
+import { loopbackNetworks } from '../local/loopback/loopback-networks.ts';
+import { setUpLoopback } from '../local/loopback/loopback-setup.ts';
+import { startServiceRelays } from '../local/loopback/service-relay.ts';
 import { MEMORY_FOLDER, setUpNode } from '../local/node-setup.ts';
 import { startServiceNat } from '../local/service-nat.ts';
-import { API_PORT, API_SERVICE_IP, NODE_IP } from '../local/settings.ts';
+import { API_PORT, API_SERVICE_IP, DNS_SERVICE_IP, networkOf, NODE_IP, SERVICE_CIDR } from '../local/settings.ts';
 import { stateDir } from '../local/state-dir.ts';
 import { ensureSystemObjects } from '../local/system-objects.ts';
 import type { ResourceType } from '../objects/kind.ts';
@@ -57,7 +62,7 @@ async function main(): Promise<void> {
   const config = JSON.parse(process.env[CLUSTER_CONFIG_VARIABLE] ?? '') as ClusterConfig;
   delete process.env[CLUSTER_CONFIG_VARIABLE];
   const progress = progressWriter(config.progressFd);
-  endWhenAsked(config);
+  endWhenAsked(config, () => (networkOf(config.mode) === 'loopback' ? endLoopback(config.home) : endNamespace()));
   try {
     await run(config, (step) => progress({ step }));
     progress({ ready: true });
@@ -76,15 +81,18 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   // Every controller and informer listens to it; that is no leak.
   setMaxListeners(0, signal);
   step('network of the node');
-  const programs = await setUpNode(DIST, config.envoyPath);
+  const loopback = networkOf(config.mode) === 'loopback' ? setUpLoopback(DIST, join(dir.run, 'node'), config.firstPort) : undefined;
+  const programs = loopback?.programs ?? (await setUpNode(DIST, config.envoyPath));
   const agentEnv = { MELTEMI_DATA_PLANE: config.dataPlane === 'envoy' ? 'envoy' : 'meltemi', ...(config.envoyPath === undefined ? {} : { ENVOY_BIN: `${CONTAINER_HOME}/bin/envoy` }) };
   step('API server');
   let kubelet: Kubelet | undefined;
+  let networks: PodNetworks = namespaceNetworks;
   const pki = openPki(dir.pki, { names: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local', 'localhost', '127.0.0.1', NODE_IP, API_SERVICE_IP], nowMs: Date.now() });
   mkdirSync(dir.data, { recursive: true, mode: 0o700 });
   const server = createApiServer({
     store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) },
-    portForward: async (namespace, name, port) => dialPod(networkName((await client.get<Pod>(POD, name, namespace))?.metadata.uid ?? ''), port),
+    portForward: async (namespace, name, port) => networks.dial((await client.get<Pod>(POD, name, namespace))?.metadata.uid ?? '', port),
+    serviceRange: SERVICE_CIDR,
   });
   await server.listen({ fd: config.api.fd });
   await server.listen({ host: NODE_IP, port: API_PORT });
@@ -95,17 +103,20 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   await ensureSystemObjects(client);
   step('controllers');
   const volumes = volumeFolders(dir.volumes);
-  startControllers({ client, signal, caPem: pki.ca.certPem, informer, volumes });
+  startControllers({ client, signal, caPem: pki.ca.certPem, signers: { cluster: pki.ca, workload: pki.workloadSigner }, informer, volumes });
   step('service addresses and DNS');
   const services = informer<Service>(SERVICE);
   const slices = informer<EndpointSlice>(ENDPOINT_SLICE);
-  await startServiceNat(services, slices, signal);
-  await serveDns(zoneSource(services, slices, informer(NAMESPACE)), NODE_IP, signal);
+  await (loopback ? startServiceRelays(services, slices, signal) : startServiceNat(services, slices, signal));
+  const zone = zoneSource(services, slices, informer(NAMESPACE));
+  // Nothing relays UDP on loopback addresses, so DNS answers at the service's own.
+  await serveDns(zone, loopback ? DNS_SERVICE_IP : NODE_IP, signal);
+  if (loopback) networks = loopbackNetworks({ home: config.home, folder: join(loopback.memoryFolder, 'networks'), preload: loopback.preload, firstPort: config.firstPort, zone });
   startHostRelays(client, services, config.listeners, signal);
   step('kubelet');
   kubelet = new Kubelet({
     client, pods: informer<Pod>(POD), configMaps: informer<ConfigMap>(CONFIG_MAP), secrets: informer<Secret>(SECRET), services,
-    mode: config.mode, programs, agentEnv, memoryFolder: MEMORY_FOLDER, podsFolder: dir.pods, images: () => config.images,
+    mode: config.mode, networks, programs, agentEnv, memoryFolder: loopback?.memoryFolder ?? MEMORY_FOLDER, podsFolder: dir.pods, images: () => config.images,
     claimFolder: claimFolders(informer<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIM), informer<PersistentVolume>(PERSISTENT_VOLUME), volumes),
   });
   await kubelet.start();
@@ -151,20 +162,37 @@ function progressWriter(fd: number): (line: ProgressLine) => void {
   };
 }
 
-/** The end of this program ends process 1, and with it everything in the namespaces. */
-function endWhenAsked(config: ClusterConfig): void {
+/** Everything in this PID namespace but process 1 and ourselves is asked to end; the kernel does the rest. */
+function endNamespace(): void {
+  try {
+    process.kill(-1, 'SIGTERM');
+  } catch {
+    // There is nothing else.
+  }
+  setTimeout(() => process.exit(0), GOODBYE_MS);
+}
+
+/** The cluster's processes are asked to end, then killed; they are among other people's. */
+function endLoopback(home: string): void {
+  const ours = hasVariable(CLUSTER_VARIABLE, home);
+  for (const pid of findProcesses(ours)) {
+    try {
+      process.kill(pid, 'SIGTERM');
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  setTimeout(() => void endProcesses(ours).finally(() => process.exit(0)), GOODBYE_MS);
+}
+
+/** The end of this program ends process 1, and with it everything in the namespaces; on a loopback network `endAll` ends what there is. */
+function endWhenAsked(config: ClusterConfig, endAll: () => void): void {
   let ending = false;
   const end = (why: string) => (): void => {
     if (ending) return;
     ending = true;
     log.info('ending', { why });
-    try {
-      // Everything in this PID namespace but process 1 and ourselves.
-      process.kill(-1, 'SIGTERM');
-    } catch {
-      // There is nothing else.
-    }
-    setTimeout(() => process.exit(0), GOODBYE_MS);
+    endAll();
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, end(signal));
   if (config.tieFd !== undefined) createReadStream('', { fd: config.tieFd }).on('close', end('the launcher is gone')).on('error', () => {}).resume();

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { initPidOf, cleanState, readRuntime } from '../../local/launcher/runtime.ts';
 import { LockedError, takeLock } from '../../local/launcher/lock.ts';
-import { stopCluster } from '../../local/launcher/launch.ts';
+import { endLeftovers, stopCluster } from '../../local/launcher/launch.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
 import { Progress } from '../output.ts';
 
@@ -24,6 +24,8 @@ async function down(dir: StateDir, keepData: boolean): Promise<void> {
   try {
     const runtime = readRuntime(dir);
     if (!runtime) {
+      const killed = await endLeftovers(dir.home);
+      if (killed > 0) process.stderr.write(`✔ Ended ${killed} processes that a killed cluster had left\n`);
       cleanState(dir, { data: !keepData });
       process.stderr.write('The mesh is not running; nothing to stop.\n');
       return;

@@ -5,9 +5,10 @@ import { Option, type Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import type { DataPlane } from '../../local/cluster-config.ts';
 import type { ImageMapping } from '../../local/images.ts';
-import { checkMachine } from '../../local/launcher/checks.ts';
-import { launchCluster, stopCluster, type Launched } from '../../local/launcher/launch.ts';
+import { endLeftovers, launchCluster, stopCluster, type Launched } from '../../local/launcher/launch.ts';
 import { LockedError, takeLock } from '../../local/launcher/lock.ts';
+import { chooseNetwork, NETWORK_CHOICES, type NetworkChoice } from '../../local/launcher/network-choice.ts';
+import { networkOf } from '../../local/settings.ts';
 import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
 import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
@@ -18,6 +19,7 @@ import { refuseFlags, UP_STEPS, type UpFlags } from '../up-steps.ts';
 
 interface Flags extends UpFlags {
   readonly dataPlane: DataPlane;
+  readonly network: NetworkChoice;
   readonly image: readonly ImageMapping[];
   readonly publish: readonly PortRequest[];
   readonly foreground?: boolean;
@@ -30,6 +32,7 @@ export function addUp(program: Command): void {
     .command('up')
     .description('Start a whole mesh on this machine: a Kubernetes API, the control plane, an ingress gateway')
     .addOption(new Option('--data-plane <name>', 'what runs as sidecar and gateway').choices(['proxy', 'envoy']).default('proxy'))
+    .addOption(new Option('--network <kind>', 'how pods are told apart: network namespaces, loopback addresses (no privileges), or what this machine allows').choices([...NETWORK_CHOICES]).default('auto'))
     .option('--image <name=command>', 'program that runs for an image; may be repeated', collectImage, [])
     .option('--publish <host:service>', 'also lead this port of 127.0.0.1 to that port of a LoadBalancer service; may be repeated', collectPort, [])
     .option('--no-install-mesh', 'only the Kubernetes API and its pods')
@@ -98,23 +101,25 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   if (Number(process.versions.node.split('.')[0]) < MIN_NODE_MAJOR) return fail(`Node ${process.versions.node} is too old: meltemi needs ${MIN_NODE_MAJOR}.19 or newer`);
   const program = join(import.meta.dirname, 'cluster.js');
   if (!existsSync(program)) return fail(`${program} is missing: build it with "npm run build"`);
-  if (dir.home.startsWith('/run/') || program.startsWith('/run/')) return fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
-  const machine = await checkMachine();
-  if (!machine.ok) {
-    return fail(`pods cannot run on this machine:\n${machine.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
-  }
+  if (flags.network !== 'loopback' && (dir.home.startsWith('/run/') || program.startsWith('/run/'))) return fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
+  const choice = await chooseNetwork(flags.network, dir);
+  if (!choice.ok) return fail(`pods cannot run on this machine:\n${choice.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
+  const { network } = choice;
+  const kind = networkOf(network.mode);
+  if (kind === 'loopback' && flags.dataPlane === 'envoy') return fail(`Envoy needs network namespaces, and this would be the loopback network (${network.why}): use --data-plane proxy`);
   const envoyPath = flags.dataPlane === 'envoy' ? findEnvoy() : undefined;
   if (flags.dataPlane === 'envoy' && envoyPath === undefined) return fail('Envoy is missing: set ENVOY_BIN, put "envoy" on the PATH, or run "scripts/setup.sh --with-envoy"');
   const isNew = !existsSync(dir.data);
   cleanState(dir, { data: false });
   const ports = await openPorts(dir, [...DEFAULT_PORTS, ...flags.publish]);
   tellMoved(ports);
-  const progress = new Progress(`Starting the cluster (${machine.mode === 'root' ? 'network namespaces as root' : `network namespaces inside a user namespace: ${machine.why}`})`);
-  const launched = launchCluster({ dir, mode: machine.mode, dataPlane: flags.dataPlane, images: flags.image, ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
+  await endLeftovers(dir.home);
+  const progress = new Progress(`Starting the cluster (network ${kind}: ${network.why})`);
+  const launched = launchCluster({ dir, network, dataPlane: flags.dataPlane, images: flags.image, ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
   const interrupted = interruption();
   try {
     await Promise.race([launched.ready, interrupted.happened]);
-    progress.end(`✔ Cluster started (${machine.mode}: ${machine.why})`);
+    progress.end(`✔ Cluster started (network ${kind}: ${network.why})`);
     await Promise.race([runSteps(launched.runtime, flags), interrupted.happened, launched.ended.then(() => Promise.reject(new Error('the cluster has ended; its log is ' + dir.log)))]);
     printSummary(launched.runtime, flags);
     return launched;

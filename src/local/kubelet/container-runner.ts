@@ -1,4 +1,5 @@
 /** The life of one container: image, start, hooks, probes, end, and again, as the restart policy says. */
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { rmSync } from 'node:fs';
@@ -10,7 +11,8 @@ import { planLaunch } from './launch-plan.ts';
 import type { Handler } from './pod.ts';
 import type { PodContext } from './pod-context.ts';
 import { pause, runHandler, runProber, type ProbeTarget } from './probe.ts';
-import { execInContainer, signalGroup, startInPod, type StartRequest } from './process.ts';
+import type { Launch } from './launch.ts';
+import { signalGroup, type StartedProcess } from './process.ts';
 import type { ContainerRuntime } from './status.ts';
 
 export type ContainerRole = 'init' | 'sidecar' | 'main';
@@ -27,7 +29,7 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUI
 
 interface Running {
   readonly pid: number;
-  readonly request: StartRequest;
+  readonly launch: Launch;
   /** Resolves with the exit code. */
   readonly exited: Promise<number>;
   readonly life: AbortController;
@@ -79,11 +81,8 @@ export class ContainerRunner {
   }
 
   /** Starts one more program inside the running container; undefined when it is not running. */
-  exec(argv: readonly string[], stdin = false): ReturnType<typeof execInContainer> | undefined {
-    const running = this.running;
-    if (!running) return undefined;
-    const { env, cwd, setpriv } = running.request;
-    return execInContainer({ pid: running.pid, argv, env, cwd, setpriv, stdin });
+  exec(argv: readonly string[], stdin = false): ChildProcess | undefined {
+    return this.running?.launch.exec(this.running.pid, argv, stdin);
   }
 
   private async loop(): Promise<number | undefined> {
@@ -158,7 +157,7 @@ export class ContainerRunner {
     const containerID = `meltemi://${randomBytes(32).toString('hex')}`;
     this.event('Normal', 'Created', `Created container: ${this.container.name}`);
     const startedAt = rfc3339();
-    const process = startInPod(plan.request);
+    const process = plan.launch.start();
     const exited = this.watchExit(process, log);
     const problem = await process.started;
     if (problem !== undefined) {
@@ -169,7 +168,7 @@ export class ContainerRunner {
       return 128;
     }
     this.event('Normal', 'Started', `Started container ${this.container.name}`);
-    const running: Running = { pid: process.pid, request: plan.request, exited, life: new AbortController() };
+    const running: Running = { pid: process.pid, launch: plan.launch, exited, life: new AbortController() };
     this.running = running;
     const last = this.runtime.state.terminated;
     this.update({ state: { running: { startedAt } }, containerID, started: false, ready: false, ...(last ? { lastState: { terminated: last } } : {}) });
@@ -185,7 +184,7 @@ export class ContainerRunner {
     return exitCode;
   }
 
-  private watchExit({ child, stdout, stderr }: ReturnType<typeof startInPod>, log: ContainerLog): Promise<number> {
+  private watchExit({ child, stdout, stderr }: StartedProcess, log: ContainerLog): Promise<number> {
     stdout.on('data', (chunk: Buffer) => log.write('stdout', chunk));
     stderr.on('data', (chunk: Buffer) => log.write('stderr', chunk));
     const drained = Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => void stream.on('error', () => resolve()).on('close', () => resolve()))));
@@ -331,7 +330,7 @@ export class ContainerRunner {
 
 const MAX_EXEC_OUTPUT = 10 << 10;
 
-function collect(child: ReturnType<typeof execInContainer> | undefined, timeoutMs: number): Promise<{ code: number; output: string; timedOut: boolean }> {
+function collect(child: ChildProcess | undefined, timeoutMs: number): Promise<{ code: number; output: string; timedOut: boolean }> {
   if (!child) return Promise.resolve({ code: 126, output: 'container not running', timedOut: false });
   return new Promise((resolve) => {
     let output = '';

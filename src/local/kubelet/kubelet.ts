@@ -18,6 +18,7 @@ import type { EnvSources } from './env.ts';
 import { createEventRecorder } from './events.ts';
 import { readLog, type LogReadOptions } from './logs.ts';
 import { AddressPool } from './network.ts';
+import type { PodNetworks } from './pod-networks.ts';
 import { nodeCapacity } from './node.ts';
 import { allContainers, serviceAccountOf } from './pod.ts';
 import { PodWorker, type NodeContext } from './pod-worker.ts';
@@ -37,6 +38,7 @@ export interface KubeletOptions {
   readonly programs: BindMount;
   /** Variables of agents, see `PodContext`. */
   readonly agentEnv: Readonly<Record<string, string>>;
+  readonly networks: PodNetworks;
   readonly memoryFolder: string;
   readonly podsFolder: string;
   images(): readonly ImageMapping[];
@@ -80,6 +82,7 @@ export class Kubelet {
     this.node = {
       mode: options.mode,
       addresses: new AddressPool(),
+      networks: options.networks,
       events: createEventRecorder(options.client, 'kubelet'),
       programs: options.programs,
       agentEnv: options.agentEnv,

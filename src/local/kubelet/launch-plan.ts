@@ -3,13 +3,16 @@ import { existsSync, mkdirSync, rmSync, statSync, writeFileSync, chownSync, chmo
 import { dirname, join, normalize } from 'node:path';
 import type { Container } from '../../objects/kubernetes/container.ts';
 import { containerArgv, type ImageProgram } from '../images.ts';
+import { launchOnHost } from '../loopback/launch-on-host.ts';
+import type { PodNetwork } from '../loopback/pod-network.ts';
 import { PROXY_UID } from '../settings.ts';
 import { buildEnv, expand } from './env.ts';
 import type { PodContext } from './pod-context.ts';
-import { credentialsOf, refusalOf, setprivArgv, type StartRequest } from './process.ts';
+import { launchInNamespaces, type Launch } from './launch.ts';
+import { credentialsOf, refusalOf, setprivArgv } from './process.ts';
 import { buildSkeleton, hostView, planRoot, renderFstab, type RootRequest } from './rootfs.ts';
 
-export type LaunchResult = { readonly ok: true; readonly request: StartRequest } | { readonly ok: false; readonly reason: 'CreateContainerConfigError' | 'CreateContainerError'; readonly message: string };
+export type LaunchResult = { readonly ok: true; readonly launch: Launch } | { readonly ok: false; readonly reason: 'CreateContainerConfigError' | 'CreateContainerError'; readonly message: string };
 
 /** Prepares one start of a container: builds its root below `folder` (replacing what is there) and returns what to run. */
 export function planLaunch(context: PodContext, container: Container, program: ImageProgram, folder: string): LaunchResult {
@@ -25,11 +28,18 @@ export function planLaunch(context: PodContext, container: Container, program: I
   const argv = containerArgv(program, expandAll(container.command), expandAll(container.args));
   if (argv.length === 0) return { ok: false, reason: 'CreateContainerError', message: 'no command specified' };
   const readOnlyRoot = container.securityContext?.readOnlyRootFilesystem === true;
+  const hostname = pod.spec.hostname || pod.metadata.name;
+  const common = { argv, env: built.env, cwd: container.workingDir || program.cwd || '/', cwdMustExist: Boolean(container.workingDir) };
   try {
+    if (context.loopback) {
+      // The image's own files stay where they are, also below a volume.
+      const own = program.cwd === undefined ? [] : [[program.cwd, program.cwd] as const];
+      const mounts = [...[context.programs, ...volumeMounts(context, container, variables)].map(({ target, source }) => [target, source] as const), ...own];
+      const network: PodNetwork = { ...context.loopback.network, role: credentials.uid === PROXY_UID ? 'proxy' : 'app', mounts };
+      return { ok: true, launch: launchOnHost({ ...common, folder, home: context.loopback.home, preload: context.loopback.preload, network, files: context.etcFiles }) };
+    }
     const { root, fstab } = prepareRoot(context, container, variables, folder, context.mode === 'root' ? credentials.uid : 0);
-    const hostname = pod.spec.hostname || pod.metadata.name;
-    const cwd = container.workingDir || program.cwd || '/';
-    return { ok: true, request: { network: context.network, fstab, root, readOnlyRoot, hostname, cwd, cwdMustExist: Boolean(container.workingDir), argv, env: built.env, setpriv: setprivArgv(credentials, context.mode) } };
+    return { ok: true, launch: launchInNamespaces({ ...common, network: context.network, fstab, root, readOnlyRoot, hostname, setpriv: setprivArgv(credentials, context.mode) }) };
   } catch (error) {
     return { ok: false, reason: 'CreateContainerError', message: error instanceof Error ? error.message : String(error) };
   }
@@ -41,15 +51,20 @@ function agentEnv(context: PodContext, program: ImageProgram): Readonly<Record<s
   return { ...context.agentEnv, ...(context.mode === 'user-namespace' ? { MELTEMI_SO_MARK: String(PROXY_UID) } : {}) };
 }
 
-function prepareRoot(context: PodContext, container: Container, variables: ReadonlyMap<string, string>, folder: string, uid: number): { root: string; fstab: string } {
-  rmSync(folder, { recursive: true, force: true });
-  const volumes = (container.volumeMounts ?? []).map((mount) => {
+/** Where the container's volumes are and where it wants them. Throws when the pod has no such volume. */
+function volumeMounts(context: PodContext, container: Container, variables: ReadonlyMap<string, string>): RootRequest['mounts'] {
+  return (container.volumeMounts ?? []).map((mount) => {
     const base = context.volumePath(mount.name);
     if (base === undefined) throw new Error(`volume "${mount.name}" of container "${container.name}" is not in the pod`);
     const sub = mount.subPathExpr ? expand(mount.subPathExpr, variables) : (mount.subPath ?? '');
     const source = sub ? subPath(base, sub) : base;
     return { source, target: mount.mountPath, readOnly: mount.readOnly ?? false, isFile: !statSync(source).isDirectory() };
   });
+}
+
+function prepareRoot(context: PodContext, container: Container, variables: ReadonlyMap<string, string>, folder: string, uid: number): { root: string; fstab: string } {
+  rmSync(folder, { recursive: true, force: true });
+  const volumes = volumeMounts(context, container, variables);
   const request: RootRequest = { files: context.etcFiles, mounts: [context.programs, ...volumes] };
   const plan = planRoot(request, hostView);
   for (const { path, isFile } of plan.insideVolumes) makeMountPoint(path, isFile);

@@ -4,6 +4,16 @@ import type { PrivilegeMode } from '../settings.ts';
 import type { EnvSources } from './env.ts';
 import type { EventRecorder } from './events.ts';
 import type { BindMount } from './rootfs.ts';
+import type { PodNetwork } from '../loopback/pod-network.ts';
+
+/** A pod without namespaces. */
+export interface LoopbackPod {
+  readonly network: Omit<PodNetwork, 'role' | 'mounts'>;
+  /** State directory of the cluster. */
+  readonly home: string;
+  /** File that Node programs load first. */
+  readonly preload: string;
+}
 
 /** What a container runner must know about its pod and its node. */
 export interface PodContext {
@@ -13,6 +23,8 @@ export interface PodContext {
   /** Network namespace. */
   readonly network: string;
   readonly mode: PrivilegeMode;
+  /** What stands in for namespaces on a loopback cluster; undefined where there are some. */
+  readonly loopback: LoopbackPod | undefined;
   readonly events: EventRecorder;
   /** Folder for container roots, gone with the cluster. */
   readonly rootsFolder: string;

@@ -10,7 +10,8 @@ import { CLUSTER_DOMAIN, DNS_SERVICE_IP, type PrivilegeMode } from '../settings.
 import { ContainerRunner, rfc3339, type ContainerRole } from './container-runner.ts';
 import type { EnvSources } from './env.ts';
 import type { EventRecorder } from './events.ts';
-import { closePodNetwork, networkName, openPodNetwork, type AddressPool } from './network.ts';
+import type { AddressPool } from './network.ts';
+import type { PodNetworks } from './pod-networks.ts';
 import { isSidecar } from './pod.ts';
 import type { PodContext } from './pod-context.ts';
 import { pause } from './probe.ts';
@@ -24,6 +25,7 @@ const log = createLogger('kubelet');
 export interface NodeContext {
   readonly mode: PrivilegeMode;
   readonly addresses: AddressPool;
+  readonly networks: PodNetworks;
   readonly events: EventRecorder;
   readonly programs: BindMount;
   readonly agentEnv: Readonly<Record<string, string>>;
@@ -149,15 +151,13 @@ export class PodWorker {
   private async openNetwork(): Promise<void> {
     if (this.podIP !== undefined) return;
     const ip = this.node.addresses.take();
-    const name = networkName(this.uid);
     try {
-      await openPodNetwork(name, ip, Object.fromEntries((this.current.spec.securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value])));
+      this.network = await this.node.networks.open(this.current, ip, Object.fromEntries((this.current.spec.securityContext?.sysctls ?? []).map((sysctl) => [sysctl.name, sysctl.value])));
     } catch (error) {
-      await closePodNetwork(name);
+      await this.node.networks.close(this.uid);
       this.node.addresses.give(ip);
       throw error;
     }
-    this.network = name;
     this.podIP = ip;
     this.node.statusChanged(this);
   }
@@ -198,6 +198,7 @@ export class PodWorker {
       podIP,
       network: this.network!,
       mode: node.mode,
+      loopback: node.networks.loopback(this.current, podIP),
       events: node.events,
       rootsFolder: join(node.memoryFolder, 'roots', this.uid),
       logsFolder: this.logsFolder,
@@ -266,7 +267,7 @@ export class PodWorker {
   }
 
   private async closeSandbox(): Promise<void> {
-    if (this.network !== undefined) await closePodNetwork(this.network);
+    if (this.network !== undefined) await this.node.networks.close(this.uid);
     this.network = undefined;
     if (this.podIP !== undefined) this.node.addresses.give(this.podIP);
     for (const kind of ['roots', 'volumes']) rmSync(join(this.node.memoryFolder, kind, this.uid), { recursive: true, force: true });

@@ -45,7 +45,7 @@ export function refusalOf(credentials: Credentials, context: SecurityContext | u
 
 /** The arguments of setpriv for these credentials; empty where the only user there is must do. */
 export function setprivArgv(credentials: Credentials, mode: PrivilegeMode): readonly string[] {
-  if (mode === 'user-namespace') return [];
+  if (mode !== 'root') return [];
   const { uid, gid, groups, capabilities, noNewPrivileges } = credentials;
   const bounding = capabilities === 'all' ? [] : [`--bounding-set=${['-all', ...capabilities.map((cap) => `+${cap}`)].join(',')}`];
   return ['/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${gid}`, groups.length > 0 ? `--groups=${groups.join(',')}` : '--clear-groups', '--inh-caps=-all', ...bounding, ...(noNewPrivileges ? ['--no-new-privs'] : [])];
@@ -156,6 +156,8 @@ function splitEnv(env: Readonly<Record<string, string>>): { plain: Record<string
 
 /** Sends a signal to a whole process group; false when it is gone. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  // 0 would be our own group, 1 everybody.
+  if (pid <= 1) return false;
   try {
     process.kill(-pid, signal);
     return true;

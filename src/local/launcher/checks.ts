@@ -43,7 +43,7 @@ export async function checkMachine(): Promise<CheckResult> {
     return { ok: false, obstacles: [{ what: `this is ${process.platform}, and pods need Linux network namespaces`, fix: 'run meltemi on Linux: a virtual machine, WSL 2, or a container started with --privileged' }] };
   }
   const isRoot = process.getuid?.() === 0;
-  const missing = [...TOOLS, ...(isRoot ? [SETPRIV] : [])].filter((tool) => !find(tool.name));
+  const missing = [...TOOLS, ...(isRoot ? [SETPRIV] : [])].filter((tool) => !findTool(tool.name));
   if (missing.length > 0) return { ok: false, obstacles: missing.map((tool) => ({ what: `the program "${tool.name}" is missing (${tool.purpose})`, fix: `install it: apt-get install ${tool.debianPackage}` })) };
   if (isRoot) {
     const problem = await tryNamespaces('root');
@@ -57,7 +57,8 @@ export async function checkMachine(): Promise<CheckResult> {
   return { ok: false, obstacles: userNamespaceObstacles(problem) };
 }
 
-function find(name: string): string | undefined {
+/** Where a program is, on the PATH or in a system folder; undefined when it is nowhere. */
+export function findTool(name: string): string | undefined {
   return toolPath().split(delimiter).map((folder) => join(folder, name)).find((path) => {
     try {
       accessSync(path, constants.X_OK);

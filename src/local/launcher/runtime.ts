@@ -6,7 +6,7 @@ import type { PrivilegeMode } from '../settings.ts';
 import type { StateDir } from '../state-dir.ts';
 
 export interface RuntimeInfo {
-  /** Host pid of `unshare`, the parent of process 1. */
+  /** Host pid of `unshare`, the parent of process 1; on a loopback network of the shell that watches the cluster program. */
   readonly pid: number;
   /** Start time of that process in clock ticks since boot: tells it from a later one with the same pid. */
   readonly startTicks: string;

@@ -19,6 +19,7 @@ import { listen } from './listen.ts';
 import { openNameService } from './name-service.ts';
 import { markedSocketOpener } from './marked-socket.ts';
 import { trimNativeMemory } from '../../proxy/io/native.ts';
+import { POD_NETWORK_VARIABLE } from '../../local/loopback/pod-network.ts';
 import { collectWhenIdle } from '../process/idle-collector.ts';
 
 const log = createLogger('agent');
@@ -58,6 +59,7 @@ export async function runProxy(args: readonly string[], version: string): Promis
     nameTable: () => names.describe(),
   });
   await listen(status, settings.ports.status);
+  if (process.env[POD_NETWORK_VARIABLE] !== undefined) await (await import('./http-capture.ts')).startHttpCapture();
   metrics.gauge('istio_agent_startup_duration_seconds', 'Seconds from the start of the process to the start of its listeners.', startupSeconds());
   collectWhenIdle(trimNativeMemory);
   process.on('SIGTERM', () => shutdown(undefined));

@@ -27,6 +27,10 @@ export interface ListenerDirectory {
   forget(connection: IncomingConnection): void;
 }
 
+/** True in a loopback pod (docs/local-loopback.md): captured connections begin with a PROXY header that names their destination. Read once. */
+const DESTINATION_BY_HEADER = process.env['MELTEMI_POD_NETWORK'] !== undefined;
+/** The header is written with the connection; who takes longer is no program of this pod. */
+const DESTINATION_TIMEOUT_MS = 10_000;
 /** Nothing is waited for beyond this many bytes. */
 const MAX_PEEKED_BYTES = 131_072;
 
@@ -44,6 +48,8 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
   private served: DrainableConnection | undefined;
   private closed = false;
   private headerRead = false;
+  private awaitsDestination = false;
+  private counted = false;
   chain: FilterChainRuntime | undefined;
 
   constructor(
@@ -65,17 +71,28 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
   start(): void {
     const { connection } = this;
     connection.sink = this;
-    if (this.accepting.useOriginalDst) {
+    if (this.accepting.useOriginalDst && DESTINATION_BY_HEADER) {
+      // What came in at the pod's own address and port was going there; what came to our port says first where it was going.
+      this.restored = connection.localPort !== this.accepting.port;
+      if (!this.restored) this.awaitsDestination = true;
+    } else if (this.accepting.useOriginalDst) {
       const original = originalDestination(connection.socket);
       if (original !== undefined) {
         this.destination = original;
         this.restored = original.port !== connection.localPort || original.address !== connection.localAddress;
       }
     }
+    if (this.awaitsDestination) this.timer = setTimeout(() => this.connection.destroy(), DESTINATION_TIMEOUT_MS).unref();
+    else this.begin();
+  }
+
+  /** The destination is known. */
+  private begin(): void {
     if (this.restored && this.accepting.handOffRestoredDestination) {
       this.listener = this.set.listenerFor(this.destination.address, this.destination.port) ?? this.accepting;
       this.stats = this.set.statsOf(this.listener);
     }
+    this.counted = true;
     this.stats.counters.downstream_cx_total++;
     this.stats.gauges.downstream_cx_active++;
     if (this.inspects()) {
@@ -93,7 +110,26 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
     const bytes = buffer.subarray(start, end);
     this.peeked = this.peeked === undefined ? Buffer.from(bytes) : Buffer.concat([this.peeked, bytes]);
     if (this.chain !== undefined) return;
+    if (this.awaitsDestination && !this.readDestination()) return;
     this.inspect(false);
+  }
+
+  /** False: there is no more to look at yet, or the connection was refused. */
+  private readDestination(): boolean {
+    const bytes = this.peeked ?? Buffer.alloc(0);
+    const header = readProxyHeader(bytes);
+    if (header.kind === 'partial') return false;
+    if (header.kind !== 'header' || header.addresses === undefined) {
+      this.connection.destroy();
+      return false;
+    }
+    clearTimeout(this.timer);
+    this.awaitsDestination = false;
+    this.destination = { address: header.addresses.destinationAddress, port: header.addresses.destinationPort };
+    this.restored = true;
+    this.peeked = bytes.length > header.bytes ? bytes.subarray(header.bytes) : undefined;
+    this.begin();
+    return this.peeked !== undefined && this.chain === undefined && !this.closed;
   }
 
   /** `last`: no more bytes will be waited for. */
@@ -166,7 +202,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
     if (chain === undefined) {
       this.stats.counters.no_filter_chain_match++;
       this.listener.record(missRecord(this.listener, connection, addressText(destination), hello.serverName, this.id));
-      connection.close();
+      connection.destroy();
       return;
     }
     this.chain = chain;
@@ -246,6 +282,7 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
     if (this.closed) return;
     this.closed = true;
     clearTimeout(this.timer);
+    if (!this.counted) return this.set.forget(this);
     this.stats.gauges.downstream_cx_active--;
     this.stats.counters.downstream_cx_destroy++;
     this.set.forget(this);
