@@ -1,6 +1,7 @@
 /** Resources to bytes and back: Any, the resource types of the discovery protocol, versions. JSON with `@type` is in registry.ts, which is heavier. */
 import { createHash } from 'node:crypto';
 import { fromBinary, toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { ClusterSchema, type Cluster } from './gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { TypedExtensionConfigSchema, type TypedExtensionConfig } from './gen/envoy/config/core/v3/extension_pb.ts';
@@ -62,6 +63,22 @@ export function encodeResource(message: ResourceMessage): EncodedResource {
 /** A resource whose bytes are there already. */
 export function encodedFrom(typeUrl: TypeUrl, name: string, value: Uint8Array): EncodedResource {
   return { name, typeUrl, value, version: hashOf(value) };
+}
+
+/** Every resource type has its name (or its cluster's) in the first field. */
+const NAME_FIELD = 1;
+
+/** The name inside an encoded resource, found without decoding the rest; '' for types that have none. Throws on bytes that are no message. */
+export function nameInBytes(resource: { readonly typeUrl: string; readonly value: Uint8Array }): string {
+  if (resource.typeUrl === TYPE_URL.nameTable) return '';
+  const reader = new BinaryReader(resource.value);
+  let name = '';
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === NAME_FIELD && type === WireType.LengthDelimited) name = reader.string();
+    else reader.skip(type, field);
+  }
+  return name;
 }
 
 /** The message of an encoded resource. Throws for a type URL outside {@link TYPE_URL} and for bytes that are not a valid message. */

@@ -17,8 +17,8 @@ export interface ServerCall {
   readonly peerAddress: string;
   /** DER of a client certificate that TLS verified. */
   readonly clientCertificate: Uint8Array | undefined;
-  /** False when the caller reads too slowly: then wait for `onDrain` before sending more. */
-  send(message: Uint8Array): boolean;
+  /** Sends one message, which may come in pieces; they must not change afterwards. False when the caller reads too slowly: then wait for `onDrain` before sending more. */
+  send(...chunks: readonly Uint8Array[]): boolean;
   onDrain(listener: () => void): void;
   /** Ends the call with a gRPC status. Later calls do nothing. */
   end(status: number, message?: string): void;
@@ -117,7 +117,7 @@ function serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, meth
   const call: ServerCall = {
     headers,
     ...callerOf(stream),
-    send: (message) => (stream.writable ? stream.write(frame(message)) : true),
+    send: (...chunks) => (stream.writable ? writeMessage(stream, chunks) : true),
     onDrain: (listener) => void stream.on('drain', listener),
     end(status, message = '') {
       if (verdict) return;
@@ -137,12 +137,20 @@ function callerOf(stream: ServerHttp2Stream): Pick<ServerCall, 'peerAddress' | '
   return { peerAddress: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? ''}`, clientCertificate: certificate };
 }
 
-function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(5 + message.length);
+const PREFIX_BYTES = 5;
+
+/** The first piece is copied behind the length of all; the others go out as they are. */
+function writeMessage(stream: ServerHttp2Stream, [first, ...rest]: readonly Uint8Array[]): boolean {
+  const framed = Buffer.allocUnsafe(PREFIX_BYTES + (first?.length ?? 0));
   framed[0] = 0;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
-  return framed;
+  framed.writeUInt32BE(rest.reduce((sum, chunk) => sum + chunk.length, first?.length ?? 0), 1);
+  if (first) framed.set(first, PREFIX_BYTES);
+  if (rest.length === 0) return stream.write(framed);
+  stream.cork();
+  let mayGoOn = stream.write(framed);
+  for (const chunk of rest) mayGoOn = stream.write(chunk);
+  stream.uncork();
+  return mayGoOn;
 }
 
 function readMessages(stream: ServerHttp2Stream, onMessage: (message: Buffer) => void, call: ServerCall): void {

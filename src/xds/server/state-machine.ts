@@ -135,7 +135,7 @@ export class DiscoverySession {
     for (const typeUrl of [...PUSH_ORDER, ...others]) {
       const state = this.types.get(typeUrl);
       if (!state || state.awaiting !== undefined) continue;
-      const difference = state.difference(view.resources(typeUrl), typeUrl === TYPE_URL.cluster && this.routesAreBehind(view));
+      const difference = state.difference(view.resources(typeUrl), () => typeUrl === TYPE_URL.cluster && this.routesAreBehind(view));
       if (difference) commands.push(this.respond(state, view.version, difference));
     }
     return commands;
@@ -157,7 +157,7 @@ export class DiscoverySession {
   private routesAreBehind(view: ResourceView): boolean {
     return [TYPE_URL.listener, TYPE_URL.route].some((typeUrl) => {
       const state = this.types.get(typeUrl);
-      return state !== undefined && (state.awaiting !== undefined || state.difference(view.resources(typeUrl), false) !== undefined);
+      return state !== undefined && (state.awaiting !== undefined || state.difference(view.resources(typeUrl), () => false) !== undefined);
     });
   }
 }

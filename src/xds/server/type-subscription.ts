@@ -32,6 +32,20 @@ export interface Difference {
   readonly removed: readonly string[];
   /** Names in `resources` whose bytes differ from what the client had. */
   readonly changed: readonly string[];
+  /** What the client agrees with when it has taken this; undefined while removals are put off. */
+  readonly agrees: ResourceSet | undefined;
+}
+
+const MAX_SHARED_NAMES = 100_000;
+const sharedNames = new Map<string, string>();
+
+/** A thousand proxies that name the same thousand clusters need a thousand strings, not a million. */
+function sharedName(name: string): string {
+  const known = sharedNames.get(name);
+  if (known !== undefined) return known;
+  if (sharedNames.size >= MAX_SHARED_NAMES) sharedNames.clear();
+  sharedNames.set(name, name);
+  return name;
 }
 
 /** A refused response, as the client explained it. */
@@ -52,6 +66,7 @@ export class TypeSubscription {
   private held = new Map<string, Held>();
   private readonly forced = new Set<string>();
   private answerDue = false;
+  /** The client has all of this that it is subscribed to, and nothing else but what was forced. */
   private seen: ResourceSet | undefined;
 
   constructor(
@@ -80,7 +95,7 @@ export class TypeSubscription {
       this.answerDue = true;
       return;
     }
-    this.names.add(name);
+    this.names.add(sharedName(name));
     if (force) this.forced.add(name);
   }
 
@@ -104,34 +119,36 @@ export class TypeSubscription {
   /** Sends these again although they are equal, if the client has them: a changed cluster waits for its endpoints. */
   forceIfHeld(names: readonly string[]): void {
     for (const name of names) if (this.held.has(name)) this.forced.add(name);
-    this.seen = undefined;
   }
 
-  /** What must be sent so that the client agrees with `available`; undefined when nothing. `keepRemoved` puts removals off. */
-  difference(available: ResourceSet, keepRemoved: boolean): Difference | undefined {
+  /** What must be sent so that the client agrees with `available`; undefined when nothing. `keepRemoved` puts removals off; it is asked only if there are any. */
+  difference(available: ResourceSet, keepRemoved: () => boolean): Difference | undefined {
     if (this.seen === available && !this.answerDue && this.forced.size === 0) return undefined;
+    const suspects = this.suspects(available);
     const changed: EncodedResource[] = [];
     const repeated: EncodedResource[] = [];
-    for (const resource of this.targets(available)) {
+    for (const resource of suspects ? this.among(suspects, available) : this.targets(available)) {
       if (this.held.get(resource.name)?.version !== resource.version) changed.push(resource);
       else if (this.forced.has(resource.name)) repeated.push(resource);
     }
-    const gone = this.gone(available);
-    const removed = keepRemoved ? [] : gone;
+    const gone = suspects ? this.goneAmong(suspects, available) : this.gone(available);
+    const removed = gone.length > 0 && keepRemoved() ? [] : gone;
+    const agrees = removed.length === gone.length ? available : undefined;
     if (changed.length + repeated.length + removed.length === 0 && !this.answerDue) {
-      if (gone.length === 0) this.seen = available;
+      this.seen = agrees ?? this.seen;
       return undefined;
     }
     const names = changed.map((resource) => resource.name);
-    if (this.mode === 'delta' || !FULL_STATE_TYPES.has(this.typeUrl)) return this.sotwHasNews(changed, repeated) ? { resources: [...changed, ...repeated], removed, changed: names } : this.settle(removed);
-    const kept = keepRemoved ? gone.map((name) => this.held.get(name)).filter((held): held is EncodedResource => held !== undefined && 'value' in held) : [];
-    return { resources: [...this.targets(available), ...kept], removed, changed: names };
+    if (this.mode === 'delta' || !FULL_STATE_TYPES.has(this.typeUrl)) return this.sotwHasNews(changed, repeated) ? { resources: [...changed, ...repeated], removed, changed: names, agrees } : this.settle(removed);
+    const kept = agrees ? [] : gone.map((name) => this.held.get(name)).filter((held): held is EncodedResource => held !== undefined && 'value' in held);
+    return { resources: [...this.targets(available), ...kept], removed, changed: names, agrees };
   }
 
   /** Records that a response was written. */
   sent(nonce: string, difference: Difference): void {
     for (const resource of difference.resources) this.held.set(resource.name, resource);
     this.settle(difference.removed);
+    this.seen = difference.agrees ?? this.seen;
     this.forced.clear();
     this.answerDue = false;
     this.awaiting = nonce;
@@ -151,6 +168,29 @@ export class TypeSubscription {
       const resource = available.get(name);
       if (resource) yield resource;
     }
+  }
+
+  /** The only names to look at, when it is known what is different between what the client has and what there is. */
+  private suspects(available: ResourceSet): Iterable<string> | undefined {
+    if (!this.seen || this.answerDue) return undefined;
+    const changed = this.seen === available ? [] : available.changesFrom?.(this.seen);
+    return changed && (this.forced.size === 0 ? changed : new Set([...changed, ...this.forced]));
+  }
+
+  private *among(names: Iterable<string>, available: ResourceSet): Iterable<EncodedResource> {
+    for (const name of names) {
+      const resource = this.wildcard || this.names.has(name) ? available.get(name) : undefined;
+      if (resource) yield resource;
+    }
+  }
+
+  private goneAmong(names: Iterable<string>, available: ResourceSet): string[] {
+    return [...names].filter((name) => {
+      const held = this.held.get(name);
+      const isKnown = held !== undefined && held !== ABSENT;
+      const isDue = this.mode === 'delta' && this.names.has(name) && (held === undefined || this.forced.has(name));
+      return (isKnown || isDue) && available.get(name) === undefined;
+    });
   }
 
   /** Names the client holds or asked for that do not exist (any more) and that it has not been told about. */
