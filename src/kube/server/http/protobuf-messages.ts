@@ -1,7 +1,7 @@
 /** The protobuf messages that kubectl sends, field by number. Facts from the `generated.proto` files of k8s.io/api. */
 
 /** `int!` and `bool!` keep zero: there absent means something else. */
-export type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | 'quantity' | 'quantityMap' | Message;
+export type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | 'quantity' | 'quantityMap' | 'json' | Message;
 export type Field = readonly [name: string, type: FieldType, repeated?: 'list'];
 export interface Message {
   readonly [field: number]: Field;
@@ -11,6 +11,8 @@ const META: Message = {
   1: ['name', 'string'], 2: ['generateName', 'string'], 3: ['namespace', 'string'], 5: ['uid', 'string'], 6: ['resourceVersion', 'string'], 7: ['generation', 'int'],
   8: ['creationTimestamp', 'time'], 11: ['labels', 'map'], 12: ['annotations', 'map'],
   13: ['ownerReferences', { 1: ['kind', 'string'], 3: ['name', 'string'], 4: ['uid', 'string'], 5: ['apiVersion', 'string'], 6: ['controller', 'bool!'], 7: ['blockOwnerDeletion', 'bool!'] }, 'list'], 14: ['finalizers', 'string', 'list'],
+  4: ['selfLink', 'string'], 9: ['deletionTimestamp', 'time'], 10: ['deletionGracePeriodSeconds', 'int!'],
+  17: ['managedFields', { 1: ['manager', 'string'], 2: ['operation', 'string'], 3: ['apiVersion', 'string'], 4: ['time', 'time'], 6: ['fieldsType', 'string'], 7: ['fieldsV1', { 1: ['', 'json'] }], 8: ['subresource', 'string'] }, 'list'],
 };
 const SELECTOR: Message = { 1: ['matchLabels', 'map'], 2: ['matchExpressions', { 1: ['key', 'string'], 2: ['operator', 'string'], 3: ['values', 'string', 'list'] }, 'list'] };
 const CONTAINER: Message = {
@@ -18,13 +20,15 @@ const CONTAINER: Message = {
   6: ['ports', { 1: ['name', 'string'], 2: ['hostPort', 'int'], 3: ['containerPort', 'int'], 4: ['protocol', 'string'], 5: ['hostIP', 'string'] }, 'list'],
   7: ['env', { 1: ['name', 'string'], 2: ['value', 'string'] }, 'list'], 8: ['resources', { 1: ['limits', 'quantityMap'], 2: ['requests', 'quantityMap'] }],
   9: ['volumeMounts', { 1: ['name', 'string'], 2: ['readOnly', 'bool'], 3: ['mountPath', 'string'], 4: ['subPath', 'string'] }, 'list'],
-  13: ['terminationMessagePath', 'string'], 14: ['imagePullPolicy', 'string'], 20: ['terminationMessagePolicy', 'string'],
+  13: ['terminationMessagePath', 'string'], 14: ['imagePullPolicy', 'string'], 15: ['securityContext', { 2: ['privileged', 'bool!'] }], 16: ['stdin', 'bool'], 17: ['stdinOnce', 'bool'], 18: ['tty', 'bool'], 20: ['terminationMessagePolicy', 'string'],
 };
 const POD_TEMPLATE: Message = {
   1: ['metadata', META],
   2: ['spec', {
+    1: ['volumes', { 1: ['name', 'string'], 2: ['', { 1: ['hostPath', { 1: ['path', 'string'], 2: ['type', 'string'] }] }] }, 'list'],
     2: ['containers', CONTAINER, 'list'], 3: ['restartPolicy', 'string'], 4: ['terminationGracePeriodSeconds', 'int!'], 5: ['activeDeadlineSeconds', 'int!'], 6: ['dnsPolicy', 'string'], 7: ['nodeSelector', 'map'],
-    8: ['serviceAccountName', 'string'], 9: ['serviceAccount', 'string'], 14: ['securityContext', {}], 19: ['schedulerName', 'string'], 20: ['initContainers', CONTAINER, 'list'], 30: ['enableServiceLinks', 'bool!'],
+    8: ['serviceAccountName', 'string'], 9: ['serviceAccount', 'string'], 10: ['nodeName', 'string'], 11: ['hostNetwork', 'bool'], 12: ['hostPID', 'bool'], 13: ['hostIPC', 'bool'], 14: ['securityContext', {}], 19: ['schedulerName', 'string'], 20: ['initContainers', CONTAINER, 'list'],
+    22: ['tolerations', { 1: ['key', 'string'], 2: ['operator', 'string'], 3: ['value', 'string'], 4: ['effect', 'string'], 5: ['tolerationSeconds', 'int!'] }, 'list'], 30: ['enableServiceLinks', 'bool!'],
   }],
 };
 const BACKEND: Message = {
@@ -49,9 +53,7 @@ const DELETE_OPTIONS: Message = {
 };
 
 export const MESSAGES: Readonly<Record<string, Message>> = {
-  'v1/Namespace': { 1: ['metadata', META], 2: ['spec', { 1: ['finalizers', 'string', 'list'] }] },
-  'v1/ConfigMap': { 1: ['metadata', META], 2: ['data', 'map'], 3: ['binaryData', 'bytesMap'], 4: ['immutable', 'bool!'] },
-  'v1/Secret': { 1: ['metadata', META], 2: ['data', 'bytesMap'], 3: ['type', 'string'], 4: ['stringData', 'map'], 5: ['immutable', 'bool!'] },
+  'v1/Pod': POD_TEMPLATE,
   'v1/ServiceAccount': { 1: ['metadata', META], 3: ['imagePullSecrets', { 1: ['name', 'string'] }, 'list'], 4: ['automountServiceAccountToken', 'bool!'] },
   'v1/Service': {
     1: ['metadata', META],

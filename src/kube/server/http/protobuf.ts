@@ -87,6 +87,14 @@ function store(result: Record<string, unknown>, [name, kind, repeated]: Field, r
   else if (value !== undefined) result[name] = value;
 }
 
+function parsed(raw: Buffer, path: string): unknown {
+  try {
+    return JSON.parse(raw.toString('utf8'));
+  } catch {
+    throw badRequest(`proto: ${path} is no JSON`);
+  }
+}
+
 function decodeValue(kind: FieldType, raw: bigint | Buffer, path: string): unknown {
   if (typeof raw === 'bigint') {
     if (kind === 'bool' || kind === 'bool!') return raw !== 0n || kind === 'bool!' ? raw !== 0n : undefined;
@@ -96,6 +104,7 @@ function decodeValue(kind: FieldType, raw: bigint | Buffer, path: string): unkno
   switch (kind) {
     case 'string': return raw.length > 0 ? raw.toString('utf8') : undefined;
     case 'bytes': return raw.toString('base64');
+    case 'json': return parsed(raw, path);
     case 'time': {
       const { seconds } = decodeMessage(raw, { 1: ['seconds', 'int'], 2: ['nanos', 'int'] }, path);
       return typeof seconds === 'number' && seconds > 0 ? `${new Date(seconds * 1000).toISOString().slice(0, 19)}Z` : undefined;

@@ -216,7 +216,7 @@ async function handleSubresource(call: Call): Promise<void> {
     else throw methodNotAllowed();
   } else if (path.subresource === 'binding' && core('pods')) await handleBinding(call);
   else if (path.subresource === 'eviction' && core('pods')) await handleEviction(call);
-  else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy', 'ephemeralcontainers', 'resize'].includes(path.subresource)) throw methodNotAllowed();
+  else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy'].includes(path.subresource)) throw methodNotAllowed();
   else throw pathNotFound();
 }
 

@@ -8,27 +8,24 @@ import type { Resource } from '../api/resources.ts';
 import type { Listed } from '../rest/read.ts';
 import { asVersion, prepareVersions } from '../rest/versions.ts';
 import { internal, statusOf } from '../status.ts';
+import { encode, encodedOf } from '../store/encoded.ts';
 import { partialMetadata, toTable } from '../table/table.ts';
 import type { Shape } from './media-type.ts';
 
-const texts = new WeakMap<KubeObject, string>();
-/** Longer texts (definitions) are asked for rarely and not kept. */
-const MAX_KEPT_LENGTH = 32 * 1024;
-
-/** The JSON of an object in a version. A stored object is written once, however many watches and lists send it. */
-export function jsonOf(object: KubeObject, resource: Resource): string {
-  if (object.apiVersion !== resource.apiVersion) return JSON.stringify(asVersion(object, resource));
-  let text = texts.get(object);
-  if (text === undefined) {
-    text = JSON.stringify(object);
-    if (text.length <= MAX_KEPT_LENGTH) texts.set(object, text);
-  }
-  return text;
+/** The JSON of an object in a version. A stored object is encoded once, however many watches and lists send it. */
+export function jsonOf(object: KubeObject, resource: Resource): Buffer {
+  if (object.apiVersion === resource.apiVersion) return encodedOf(object);
+  const shown = asVersion(object, resource);
+  return resource.converter ? encodedOf(shown) : encode(shown);
 }
 
 export function sendText(response: ServerResponse, code: number, text: string, contentType = 'application/json'): void {
+  sendBytes(response, code, Buffer.from(text), contentType);
+}
+
+/** Sends a body, compressed when it is long and the client asks. */
+export function sendBytes(response: ServerResponse, code: number, body: Buffer, contentType: string): void {
   if (response.headersSent || response.destroyed) return;
-  const body = Buffer.from(text);
   if (body.length >= MIN_GZIP_BYTES && response.req.method === 'GET' && acceptsGzip(response.req.headers['accept-encoding'])) {
     sendGzip(response, code, body, contentType);
     return;
@@ -71,7 +68,7 @@ export async function sendObject(response: ServerResponse, code: number, resourc
   const metadata = { resourceVersion: object.metadata.resourceVersion ?? '' };
   if (shape.as === 'table') sendJson(response, code, toTable(resource, [asVersion(object, resource)], metadata, shape.include, nowMs));
   else if (shape.as === 'metadata') sendJson(response, code, partialMetadata(object));
-  else sendText(response, code, `${jsonOf(object, resource)}\n`);
+  else sendBytes(response, code, Buffer.concat([jsonOf(object, resource), NEWLINE]), 'application/json');
 }
 
 /** Sends a list in the asked shape and the resource's version. @throws ApiError when it cannot be converted */
@@ -87,7 +84,16 @@ export async function sendList(response: ServerResponse, resource: Resource, lis
     return;
   }
   const partial = shape.as === 'metadata';
-  const items = listed.items.map((item) => (partial ? JSON.stringify(partialMetadata(item)) : jsonOf(item, resource))).join(',');
   const kind = partial ? 'PartialObjectMetadataList' : resource.listKind;
-  sendText(response, 200, `{"kind":"${kind}","apiVersion":"${partial ? 'meta.k8s.io/v1' : resource.apiVersion}","metadata":${JSON.stringify(metadata)},"items":[${items}]}\n`);
+  const parts: Buffer[] = [Buffer.from(`{"kind":"${kind}","apiVersion":"${partial ? 'meta.k8s.io/v1' : resource.apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`)];
+  listed.items.forEach((item, index) => {
+    if (index > 0) parts.push(COMMA);
+    parts.push(partial ? encode(partialMetadata(item)) : jsonOf(item, resource));
+  });
+  parts.push(LIST_END);
+  sendBytes(response, 200, Buffer.concat(parts), 'application/json');
 }
+
+const COMMA = Buffer.from(',');
+const NEWLINE = Buffer.from('\n');
+const LIST_END = Buffer.from(']}\n');

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { apiGroupList, apiGroupOf, apiResourceList, groupDiscoveryList } from '../api/discovery.ts';
-import { OPENAPI_V2, openApiDocument, openApiIndex, openApiV2Protobuf } from '../api/openapi.ts';
+import { openApiDocument, openApiIndex } from '../api/openapi.ts';
+import { openApiV2 } from '../api/openapi-v2.ts';
 import { ISSUER } from '../auth/tokens.ts';
 import { impersonate } from '../auth/impersonation.ts';
 import { API_AUDIENCES, userOfCertificate, userOfToken, type UserInfo } from '../auth/user.ts';
@@ -11,7 +12,7 @@ import { methodNotAllowed, pathNotFound, unauthorized } from '../status.ts';
 import { parseMediaTypes } from './media-type.ts';
 import { parseResourcePath, segmentsOf } from './request-info.ts';
 import { handleResource, type Handlers } from './resource-handler.ts';
-import { sendError, sendJson, sendText } from './respond.ts';
+import { sendBytes, sendError, sendJson, sendText } from './respond.ts';
 
 /** Paths that need no credentials. */
 const PUBLIC = new Set(['/healthz', '/livez', '/readyz', '/version']);
@@ -44,7 +45,7 @@ async function route(handlers: Handlers, request: IncomingMessage, response: Ser
   const query = new URLSearchParams(search);
   if (PUBLIC.has(pathname.length > 1 ? pathname.replace(/\/+$/, '') : pathname)) {
     if (pathname.startsWith('/version')) sendJson(response, 200, VERSION);
-    else sendText(response, 200, 'ok', 'text/plain; charset=utf-8');
+    else sendText(response, 200, query.has('verbose') ? `[+]ping ok\n[+]store ok\n${pathname.replace(/^\/+|\/+$/g, '')} check passed\n` : 'ok', 'text/plain; charset=utf-8');
     return;
   }
   const user = impersonate(request, authenticate(handlers, request), handlers.env.authorizer);
@@ -120,10 +121,13 @@ function serveOpenApi(segments: readonly string[], request: IncomingMessage, res
   const [version, kind, group, groupVersion] = segments;
   if (version === 'v2' && kind === undefined) {
     const accept = request.headers.accept ?? '';
-    if (accept.includes('proto-openapi.spec.v2')) {
-      response.writeHead(200, { 'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' });
-      response.end(openApiV2Protobuf());
-    } else sendJson(response, 200, OPENAPI_V2);
+    // kubectl 1.20 asks with an `@`, which is no media type, and looks for the answer without one.
+    const protobuf = accept.includes('proto-openapi.spec.v2');
+    const { body, etag } = openApiV2(resources, protobuf ? 'protobuf' : 'json');
+    response.setHeader('etag', etag);
+    response.setHeader('vary', 'accept, accept-encoding');
+    if (request.headers['if-none-match'] === etag) response.writeHead(304).end();
+    else sendBytes(response, 200, body, protobuf ? 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf' : 'application/json');
     return true;
   }
   if (version !== 'v3') return false;

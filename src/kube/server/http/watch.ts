@@ -29,26 +29,26 @@ export interface WatchQuery extends ListQuery {
 export function streamWatch(env: Environment, response: ServerResponse, resource: Resource, namespace: string | undefined, query: WatchQuery, shape: Shape, closing: AbortSignal): void {
   checkOptions(query);
   let headers = true;
-  const encode = (type: string, object: KubeObject): string => {
+  const encode = (type: string, object: KubeObject): Buffer => {
     if (shape.as === 'table') {
       const table = toTable(resource, [type === 'BOOKMARK' ? object : asVersion(object, resource)], { resourceVersion: object.metadata.resourceVersion ?? '' }, shape.include, env.now(), headers);
       headers = false;
-      return JSON.stringify({ type, object: table });
+      return Buffer.from(`${JSON.stringify({ type, object: table })}\n`);
     }
-    return `{"type":"${type}","object":${shape.as === 'metadata' ? JSON.stringify(partialMetadata(object)) : jsonOf(object, resource)}}`;
+    return shape.as === 'metadata' ? Buffer.from(`${JSON.stringify({ type, object: partialMetadata(object) })}\n`) : eventLine(type, object, resource);
   };
   const inOrder = resource.converter && afterConversion(resource, (thrown) => {
     const error = thrown instanceof ApiError ? thrown : internal(messageOf(thrown));
     response.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`);
   });
   // What happens before the headers are out is collected: a refusal must still be able to change the status.
-  let queued: string[] | undefined = [];
+  let queued: Buffer[] | undefined = [];
   const send = (type: string, object: KubeObject): void => {
     if (inOrder) inOrder(object, () => write(type, object));
     else write(type, object);
   };
   const write = (type: string, object: KubeObject): void => {
-    const line = `${encode(type, object)}\n`;
+    const line = encode(type, object);
     if (queued) queued.push(line);
     else if (response.writableEnded) return;
     else if (response.writableLength > MAX_PENDING_BYTES) response.destroy();
@@ -66,7 +66,7 @@ export function streamWatch(env: Environment, response: ServerResponse, resource
 
   response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-cache, private', 'transfer-encoding': 'chunked' });
   response.flushHeaders();
-  if (queued.length > 0) response.write(queued.join(''));
+  if (queued.length > 0) response.write(Buffer.concat(queued));
   queued = undefined;
 
   const end = (): void => {
@@ -86,6 +86,18 @@ export function streamWatch(env: Environment, response: ServerResponse, resource
     closing.removeEventListener('abort', end);
   });
 }
+
+let last: { readonly type: string; readonly object: KubeObject; readonly resource: Resource; readonly line: Buffer } | undefined;
+
+/** One event of a watch. All watches are told of a change one after the other: they share the line of the last one. */
+function eventLine(type: string, object: KubeObject, resource: Resource): Buffer {
+  if (last?.object === object && last.type === type && last.resource === resource) return last.line;
+  const line = Buffer.concat([Buffer.from(`{"type":"${type}","object":`), jsonOf(object, resource), EVENT_END]);
+  last = { type, object, resource, line };
+  return line;
+}
+
+const EVENT_END = Buffer.from('}\n');
 
 /** Runs something when an object is in the resource's version, in the order of the calls. After a failure nothing runs any more. */
 function afterConversion(resource: Resource, onError: (thrown: unknown) => void): (object: KubeObject, then: () => void) => void {

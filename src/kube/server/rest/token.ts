@@ -36,9 +36,9 @@ export function requestToken(env: Environment, tokens: TokenAuthority, accounts:
 function boundObject(env: Environment, reference: Record<string, unknown>, namespace: string, account: string): NonNullable<TokenSubject['bound']> {
   const kind = textAt(reference, 'kind');
   const name = textAt(reference, 'name');
-  if (kind !== 'Pod' && kind !== 'Secret') throw badRequest(`cannot bind token for serviceaccount "${account}" to type ${textAt(reference, 'apiVersion')}/${kind}`);
+  if (kind !== 'Pod' && kind !== 'Secret' && kind !== 'Node') throw badRequest(`cannot bind token for serviceaccount "${account}" to type ${textAt(reference, 'apiVersion')}/${kind}`);
   const resource = { group: '', plural: `${kind.toLowerCase()}s` };
-  const object = env.store.get(storageKey(resource, name, namespace))?.object;
+  const object = env.store.get(storageKey(resource, name, kind === 'Node' ? undefined : namespace))?.object;
   if (!object) throw notFound(resource, name);
   const uid = textAt(reference, 'uid');
   if (uid !== '' && uid !== object.metadata.uid) throw conflict(resource, name, `the UID in the bound object reference (${uid}) does not match the UID in record. The object might have been deleted and then recreated`);

@@ -1,6 +1,7 @@
 /** The part both stores share: the current objects in key order, the window of past events, and the watchers. */
 import type { KubeObject } from '../../../objects/meta.ts';
 import { deepFreeze, shareUnchanged } from '../json.ts';
+import { keepEncoded } from './encoded.ts';
 import { RevisionCompacted, type StoredEntry, type StoreEvent } from './store.ts';
 
 interface Watcher {
@@ -62,16 +63,19 @@ export class CurrentState {
   }
 
   /** Takes in an object of an earlier run, without an event. */
-  load(entry: StoredEntry): void {
+  load(entry: StoredEntry, bytes: Buffer): void {
+    keepEncoded(entry.object, bytes);
     if (!this.entries.has(entry.key)) this.keys.splice(this.lowerBound(entry.key), 0, entry.key);
     this.entries.set(entry.key, { ...entry, object: deepFreeze(entry.object) });
   }
 
-  put(key: string, object: KubeObject, revision: number): StoredEntry {
+  /** `bytes`: the object's JSON, when it is known already. */
+  put(key: string, object: KubeObject, revision: number, bytes?: Buffer): StoredEntry {
     const previous = this.entries.get(key);
     // The history holds many versions of one object; they differ in little.
     const shared = previous ? (shareUnchanged(previous.object, object) as KubeObject) : object;
     const entry = { key, revision, object: deepFreeze(shared) };
+    if (bytes) keepEncoded(entry.object, bytes);
     if (!previous) this.keys.splice(this.lowerBound(key), 0, key);
     this.entries.set(key, entry);
     this.emit({ type: 'put', key, revision, object: entry.object, ...(previous ? { previous: previous.object } : {}) });

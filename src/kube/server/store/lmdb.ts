@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { open } from 'lmdb';
 import type { KubeObject } from '../../../objects/meta.ts';
 import { CurrentState, stamp } from './current.ts';
+import { encode } from './encoded.ts';
 import { RevisionConflict, type Store, type StoredEntry } from './store.ts';
 
 /** Written with every change, so that revisions do not go back when the newest object was deleted before a restart. */
@@ -17,12 +18,12 @@ const REVISION_KEY = '\u0001revision';
 export function openLmdbStore(directory: string, historyLimit = 1000): Store {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // overlappingSync would resolve a write before it is on the disk.
-  const database = open<string, string>({ path: directory, encoding: 'string', overlappingSync: false, cache: false, maxReaders: 16 });
-  let assigned = Number(database.get(REVISION_KEY) ?? '1');
+  const database = open<Buffer, string>({ path: directory, encoding: 'binary', overlappingSync: false, cache: false, maxReaders: 16 });
+  let assigned = Number(database.get(REVISION_KEY)?.toString('utf8') ?? '1');
   const state = new CurrentState(assigned, historyLimit);
   for (const { key, value } of database.getRange({ start: '/' })) {
-    const object = JSON.parse(value) as KubeObject;
-    state.load({ key, revision: Number(object.metadata.resourceVersion), object });
+    const object = JSON.parse(value.toString('utf8')) as KubeObject;
+    state.load({ key, revision: Number(object.metadata.resourceVersion), object }, Buffer.from(value));
   }
 
   /** Writes on their way to the disk, oldest first; applied in this order. */
@@ -35,11 +36,12 @@ export function openLmdbStore(directory: string, historyLimit = 1000): Store {
     if (actual !== expected) throw new RevisionConflict(key, expected, actual);
     const revision = ++assigned;
     const { object, gone } = build(revision);
+    const bytes = encode(object);
     let entry: StoredEntry | undefined;
-    pending.push({ revision, apply: () => void (entry = gone ? state.delete(key, object, revision) : state.put(key, object, revision)) });
+    pending.push({ revision, apply: () => void (entry = gone ? state.delete(key, object, revision) : state.put(key, object, revision, bytes)) });
     const written = database.batch(() => {
-      void (gone ? database.remove(key) : database.put(key, JSON.stringify(object)));
-      void database.put(REVISION_KEY, String(revision));
+      void (gone ? database.remove(key) : database.put(key, bytes));
+      void database.put(REVISION_KEY, Buffer.from(String(revision)));
     });
     const settled = written.then(
       () => {
