@@ -53,6 +53,9 @@ const DELETE_OPTIONS: Message = {
 };
 
 export const MESSAGES: Readonly<Record<string, Message>> = {
+  'v1/Namespace': { 1: ['metadata', META], 2: ['spec', { 1: ['finalizers', 'string', 'list'] }] },
+  'v1/ConfigMap': { 1: ['metadata', META], 2: ['data', 'map'], 3: ['binaryData', 'bytesMap'], 4: ['immutable', 'bool!'] },
+  'v1/Secret': { 1: ['metadata', META], 2: ['data', 'bytesMap'], 3: ['type', 'string'], 4: ['stringData', 'map'], 5: ['immutable', 'bool!'] },
   'v1/Pod': POD_TEMPLATE,
   'v1/ServiceAccount': { 1: ['metadata', META], 3: ['imagePullSecrets', { 1: ['name', 'string'] }, 'list'], 4: ['automountServiceAccountToken', 'bool!'] },
   'v1/Service': {
