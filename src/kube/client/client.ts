@@ -20,7 +20,7 @@ export interface WatchEvent<T> {
 
 export interface WriteOptions {
   readonly fieldManager?: string;
-  readonly subresource?: 'status' | 'scale' | 'finalize';
+  readonly subresource?: 'status' | 'scale' | 'finalize' | 'approval';
   readonly dryRun?: boolean;
 }
 

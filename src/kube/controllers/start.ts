@@ -3,6 +3,8 @@ import type { KubeObject } from '../../objects/meta.ts';
 import type { ResourceType } from '../../objects/kind.ts';
 import type { KubeClient } from '../client/client.ts';
 import type { Informer } from '../client/informer.ts';
+import type { ClusterSigners } from './certificate-signers.ts';
+import { startCertificateSigning } from './certificate-signing.ts';
 import { createControllerContext } from './context.ts';
 import { startCronJobController } from './cron-job.ts';
 import { startDaemonSetController } from './daemon-set.ts';
@@ -22,6 +24,8 @@ export interface ControllerOptions {
   readonly signal: AbortSignal;
   /** CA of the API server, published as `kube-root-ca.crt`. */
   readonly caPem: string;
+  /** Sign approved CertificateSigningRequests; without them requests wait for other signers. */
+  readonly signers?: ClusterSigners;
   /** Where volumes of claims are; without it claims wait for volumes that somebody else makes. */
   readonly volumes?: VolumeFolders;
   /** Makes the informer of a kind; several users of one kind share it. */
@@ -42,5 +46,6 @@ export function startControllers(options: ControllerOptions): void {
   startServiceAccountController(context, options.caPem);
   startNamespaceController(context);
   startGarbageCollector(context);
+  if (options.signers) startCertificateSigning(context, options.signers);
   if (options.volumes) startVolumeBinder(context, options.volumes);
 }

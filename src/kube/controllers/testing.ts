@@ -15,7 +15,7 @@ export function startTestControllers(server: TestServer, signal: AbortSignal, vo
     if (!known.has(key)) known.set(key, createInformer(server.client, type, { signal }));
     return known.get(key);
   };
-  startControllers({ client: server.client, signal, caPem: server.server.caPem, informer: informer as ControllerOptions['informer'], ...(volumes ? { volumes } : {}) });
+  startControllers({ client: server.client, signal, caPem: server.server.caPem, signers: { cluster: server.pki.ca, workload: server.pki.workloadSigner }, informer: informer as ControllerOptions['informer'], ...(volumes ? { volumes } : {}) });
 }
 
 /** Pods that are deleted go at once. Pods become ready at once; those that run to completion succeed or, with the label `fail`, fail. The label `stuck` leaves a pod Pending. */

@@ -32,6 +32,7 @@ export function subresourcesOf(resource: Resource): Subresource[] {
     found.push({ name: 'log', kind: 'Pod', verbs: ['get'] }, { name: 'binding', kind: 'Binding', verbs: ['create'] }, { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] });
     for (const [name, option] of [['exec', 'PodExecOptions'], ['attach', 'PodAttachOptions'], ['portforward', 'PodPortForwardOptions']] as const) found.push({ name, kind: option, verbs: ['create', 'get'] });
   }
+  if (group === 'certificates.k8s.io' && plural === 'certificatesigningrequests') found.push({ name: 'approval', kind, verbs: ['get', 'patch', 'update'] });
   if (group === '' && plural === 'namespaces') found.push({ name: 'finalize', kind: 'Namespace', verbs: ['update'] });
   if (group === '' && plural === 'serviceaccounts') found.push({ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] });
   return found;

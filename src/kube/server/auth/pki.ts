@@ -25,6 +25,8 @@ export interface Pki {
   readonly serving: KeyPair;
   /** A client of group `system:masters`, for the kubeconfig. */
   readonly admin: KeyPair;
+  /** Signs for workloads whose control plane asks Kubernetes for certificates; the server does not believe it. */
+  readonly workloadSigner: KeyPair;
   /** Signs service account tokens (EC P-256), PEM. */
   readonly serviceAccountKeyPem: string;
 }
@@ -42,7 +44,7 @@ type Files = Map<string, string>;
 export function openPki(directory: string, options: PkiOptions): Pki {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const files: Files = new Map();
-  for (const name of ['ca.crt', 'ca.key', 'apiserver.crt', 'apiserver.key', 'admin.crt', 'admin.key', 'sa.key']) {
+  for (const name of ['ca.crt', 'ca.key', 'apiserver.crt', 'apiserver.key', 'admin.crt', 'admin.key', 'workload-signer.crt', 'workload-signer.key', 'sa.key']) {
     const path = join(directory, name);
     if (existsSync(path)) files.set(name, readFileSync(path, 'utf8'));
   }
@@ -75,12 +77,13 @@ function build(files: Files, options: PkiOptions, save: (name: string, content: 
   const serving = pair('apiserver', (certificate) => ours(certificate) && options.names.every((name) => covers(certificate, name)), () =>
     sign({ commonName: 'kube-apiserver', names: options.names, days: LEAF_DAYS, nowMs: options.nowMs, ca }));
   const admin = pair('admin', ours, () => sign({ commonName: 'kubernetes-admin', organization: 'system:masters', days: LEAF_DAYS, nowMs: options.nowMs, ca }));
+  const workloadSigner = pair('workload-signer', fresh, () => sign({ commonName: 'meltemi-workload-signer', days: CA_DAYS, nowMs: options.nowMs }));
   let serviceAccountKeyPem = files.get('sa.key');
   if (!serviceAccountKeyPem) {
     serviceAccountKeyPem = newKey().export({ type: 'pkcs8', format: 'pem' }) as string;
     save('sa.key', serviceAccountKeyPem);
   }
-  return { ca, serving, admin, serviceAccountKeyPem };
+  return { ca, serving, admin, workloadSigner, serviceAccountKeyPem };
 }
 
 function newKey() {

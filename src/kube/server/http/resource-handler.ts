@@ -214,6 +214,9 @@ async function handleSubresource(call: Call): Promise<void> {
   } else if (path.subresource === 'finalize' && core('namespaces')) {
     if (request.method === 'PUT') await writeObject(call, 'finalize', (object) => object);
     else throw methodNotAllowed();
+  } else if (path.subresource === 'approval' && resource.kind === 'CertificateSigningRequest' && !resource.custom) {
+    if (request.method === 'GET') await sendObject(response, 200, resource, getObject(env, resource, path.namespace, name), shapeOf(request.headers.accept, null), env.now());
+    else await writeObject(call, 'approval', (object) => object);
   } else if (path.subresource === 'binding' && core('pods')) await handleBinding(call);
   else if (path.subresource === 'eviction' && core('pods')) await handleEviction(call);
   else if (core('pods') && ['exec', 'attach', 'portforward', 'proxy'].includes(path.subresource)) throw methodNotAllowed();

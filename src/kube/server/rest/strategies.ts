@@ -1,7 +1,8 @@
 import type { Resource } from '../api/resources.ts';
 import { DAEMON_SET_STRATEGY, DEPLOYMENT_STRATEGY, REPLICA_SET_STRATEGY, STATEFUL_SET_STRATEGY } from './kinds/workloads.ts';
 import { CRON_JOB_STRATEGY, JOB_STRATEGY } from './kinds/batch.ts';
-import { BUDGET_STRATEGY, CLAIM_STRATEGY, NETWORK_POLICY_STRATEGY, SIGNING_REQUEST_STRATEGY, STORAGE_CLASS_STRATEGY, VOLUME_STRATEGY } from './kinds/stored.ts';
+import { SIGNING_REQUEST_STRATEGY } from './kinds/certificate-signing-request.ts';
+import { BUDGET_STRATEGY, CLAIM_STRATEGY, NETWORK_POLICY_STRATEGY, STORAGE_CLASS_STRATEGY, VOLUME_STRATEGY } from './kinds/stored.ts';
 import { CRD_STRATEGY } from './kinds/custom-resource-definition.ts';
 import { POD_STRATEGY } from './kinds/pod.ts';
 import { SERVICE_STRATEGY } from './kinds/service.ts';

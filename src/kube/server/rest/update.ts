@@ -17,7 +17,7 @@ import { strategyOf } from './strategies.ts';
 import { asVersion, prepareVersions, toStorage } from './versions.ts';
 
 /** Subresources that write the object itself. */
-export type ObjectSubresource = '' | 'status' | 'finalize' | 'binding' | 'scale';
+export type ObjectSubresource = '' | 'status' | 'finalize' | 'binding' | 'scale' | 'approval';
 
 /** Which object a write is about. */
 export interface Target {
@@ -178,6 +178,8 @@ function keepServerFields(env: Environment, { resource, subresource }: Target, d
     if (old[field] === undefined) delete metadata[field];
     else metadata[field] = old[field];
   }
+  // Approvers decide; they have no part in what signers write.
+  if (subresource === 'approval') return onlyPart('status', withStatusOf(draft, live), live);
   if (subresource === 'status' || subresource === 'finalize') return onlyPart(subresource === 'status' ? 'status' : 'spec', draft, live);
   if (resource.status) setOrDelete(draft, 'status', own(live, 'status'));
   const strategy = strategyOf(resource);
@@ -189,6 +191,10 @@ function keepServerFields(env: Environment, { resource, subresource }: Target, d
 function setOrDelete(draft: Record<string, unknown>, field: string, value: unknown): void {
   if (value === undefined) delete draft[field];
   else draft[field] = value;
+}
+
+function withStatusOf(draft: Draft, live: KubeObject): Draft {
+  return { ...draft, status: { ...(own(live, 'status') as object | undefined), conditions: own(own(draft, 'status'), 'conditions') ?? [] } };
 }
 
 function onlyPart(part: 'spec' | 'status', draft: Draft, live: KubeObject): Draft {

@@ -65,21 +65,3 @@ export const NETWORK_POLICY_STRATEGY: Strategy = {
     if (isObject(spec) && spec['policyTypes'] === undefined) spec['policyTypes'] = listAt(spec, 'egress').length > 0 ? ['Ingress', 'Egress'] : ['Ingress'];
   },
 };
-
-/** Requests carry who made them, whatever they say. */
-export const SIGNING_REQUEST_STRATEGY: Strategy = {
-  admit(draft, { context: { user } }) {
-    const spec = draft['spec'];
-    if (!isObject(spec)) return;
-    spec['username'] = user.username;
-    spec['groups'] = user.groups;
-    if (user.uid === undefined) delete spec['uid'];
-    else spec['uid'] = user.uid;
-    if (user.extra === undefined) delete spec['extra'];
-    else spec['extra'] = user.extra;
-  },
-  prepareUpdate(draft, old) {
-    draft['spec'] = own(old, 'spec');
-  },
-  validate: (draft) => (listAt(draft, 'spec', 'usages').length === 0 ? [required('spec.usages')] : []),
-};
