@@ -83,7 +83,7 @@ async function steps(context) {
   });
 }
 
-async function routing({ suite, apply, page }) {
+export async function routing({ suite, apply, page }) {
   await suite.step('all-v1 takes effect within 1 s', async () => {
     await apply('bookinfo/networking/destination-rule-all.yaml');
     await sleep(1000);
@@ -110,7 +110,7 @@ async function routing({ suite, apply, page }) {
     });
 }
 
-async function faults({ suite, apply, page }) {
+export async function faults({ suite, apply, page }) {
   await apply('bookinfo/networking/virtual-service-all-v1.yaml');
   await apply('bookinfo/networking/virtual-service-reviews-test-v2.yaml');
   await suite.step('a 7 s delay of ratings breaks the page for jason after 6 s, and for nobody else', async () => {
@@ -142,7 +142,7 @@ function pod(name, account, command, labels = {}) {
   });
 }
 
-async function mutualTls({ suite, kubectl, apply, home, env }) {
+export async function mutualTls({ suite, kubectl, apply, home, env }) {
   const create = (namespace, manifest) => run('kubectl', ['--kubeconfig', join(home, 'kubeconfig'), '-n', namespace, 'apply', '-f', '-'], { env, input: manifest });
   const logLine = (namespace, name, pattern) => eventually(async () => {
     const { stdout } = await kubectl('-n', namespace, 'logs', name, '-c', 'curl');

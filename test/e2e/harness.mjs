@@ -1,6 +1,6 @@
 // A tiny runner for steps that build on each other: a failed step is recorded and the rest goes on; a skipped one says why and is counted.
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -137,4 +137,17 @@ export function machineState() {
     rules: out('iptables-save', []).split('\n').filter((line) => line.startsWith('-A')).join('\n'),
     mounts: readFileSync('/proc/mounts', 'utf8').split('\n').length,
   };
+}
+
+/**
+ * Commands of a user who may do nothing at all: no capability, and a user namespace around him in which no further one can be made. Needs root; `close` ends it.
+ * A process keeps the namespace; whoever enters it gives up everything first.
+ */
+export async function unprivileged(uid) {
+  const keeper = spawn('unshare', ['--user', 'sleep', '100000'], { stdio: 'ignore' });
+  const namespaceOf = (pid) => readlinkSync(`/proc/${pid}/ns/user`);
+  await eventually(() => check(namespaceOf(keeper.pid) !== namespaceOf('self'), 'unshare made no user namespace'), 3000, 10);
+  for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${keeper.pid}/${map}`, '0 0 65536\n');
+  const drop = `echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --reuid=${uid} --regid=${uid} --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs "$@"`;
+  return { argv: ['nsenter', '--user', '-t', String(keeper.pid), 'sh', '-c', drop, 'sh'], close: () => keeper.kill() };
 }

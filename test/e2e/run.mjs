@@ -7,11 +7,13 @@ import { bookinfo } from './bookinfo.mjs';
 import { certificates, CERTIFICATES_STEPS } from './certificates.mjs';
 import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
+import { loopback } from './loopback.mjs';
 
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
 /** Steps a suite has: what is counted as skipped when it cannot run. */
 const BOOKINFO_STEPS = 22;
 const LOCAL_STEPS = 19;
+const LOOPBACK_STEPS = 18;
 
 function findEnvoy() {
   const cached = join(process.env.MELTEMI_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
@@ -33,6 +35,13 @@ for (const mode of included('local') ? ['root', 'user'] : []) {
   const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become both users' : mode === 'user' && !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
   if (obstacle) suite.skip(LOCAL_STEPS, obstacle);
   suites.push(obstacle ? suite : await local(mode));
+}
+if (included('loopback')) {
+  const suite = new Suite('bookinfo without privileges');
+  const absent = ['kubectl', 'unshare', 'nsenter', 'setpriv', 'curl'].filter((tool) => !has(tool));
+  const obstacle = absent.length > 0 ? `${absent.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become a user without privileges' : !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
+  if (obstacle) suite.skip(LOOPBACK_STEPS, obstacle);
+  suites.push(obstacle ? suite : await loopback());
 }
 for (const dataPlane of included('bookinfo') ? wanted : []) {
   const suite = new Suite(`bookinfo on ${dataPlane}`);
