@@ -7,6 +7,7 @@ import { selects, type Workload } from '../model/workload.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { createdMsOf, namespaceOf, readSpec, type ResolveContext } from './context.ts';
 import { Cursor } from './cursor.ts';
+import type { Workloads } from './memo.ts';
 
 /** A Kubernetes Service → a service of the mesh, `<name>.<namespace>.svc.<domain>`. */
 export function resolveKubernetesService(context: ResolveContext, object: KubeObject): Service | undefined {
@@ -55,7 +56,7 @@ export function serviceOfSlice(slice: KubeObject): string | undefined {
  * The endpoints of one Kubernetes service from its EndpointSlices, completed by what the pods behind the addresses say. Not-ready addresses are listed as
  * unhealthy (healthy when the service publishes them), terminating ones as such, or as draining where sessions must end. This is the endpoint fast path's resolver.
  */
-export function resolveSlices(service: Service, slices: readonly KubeObject[], workloads: ReadonlyMap<string, Workload>): readonly Endpoint[] {
+export function resolveSlices(service: Service, slices: readonly KubeObject[], workloads: Workloads): readonly Endpoint[] {
   const found = new Map<string, Endpoint>();
   for (const slice of slices) {
     const root = new Cursor(slice, '', () => {});

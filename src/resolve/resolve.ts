@@ -20,6 +20,7 @@ import { resolveEnvoyFilter } from './envoy-filter.ts';
 import { resolveGateway } from './gateway.ts';
 import { endpointOf, resolveKubernetesService, resolveEntries, resolveSlices, serviceOfSlice } from './kubernetes-service.ts';
 import { convertLegacy } from './legacy/convert.ts';
+import { ResolveMemo } from './memo.ts';
 import { resolveMeshConfig, type MeshInput } from './mesh-config.ts';
 import { resolvePeerAuthentication } from './peer-authentication.ts';
 import { checkReferences } from './references.ts';
@@ -42,6 +43,8 @@ export interface ResolveInput extends MeshInput {
   readonly keySets?: ReadonlyMap<string, FetchedKeySet> | undefined;
   /** What of Gateway API is on; default: Istio's defaults. */
   readonly gatewayApi?: GatewayApiFeatures | undefined;
+  /** What the last calls read: makes this one read only objects that changed. */
+  readonly memo?: ResolveMemo | undefined;
 }
 
 /** The mesh, what is wrong with its objects, and the status that objects of Gateway API and Ingresses should have. */
@@ -58,16 +61,18 @@ export function resolve(input: ResolveInput): Resolved {
   const context: ResolveContext = { mesh, configDomainSuffix: input.configDomainSuffix ?? mesh.domainSuffix, issues };
   const byKind = groupByKind(discovered(input.objects, mesh.discoverySelectors, mesh.rootNamespace));
   const kind = (name: string) => byKind.get(name) ?? [];
-  const each = <T>(name: string, read: (object: KubeObject) => T | undefined): T[] => kind(name).flatMap((object) => guarded(issues, object, read) ?? []);
+  const memo = input.memo ?? new ResolveMemo();
+  const each: EachKind = (name, read, extra) => kind(name).flatMap((object) => memo.read(context, object, extra, () => guarded(issues, object, read)) ?? []);
 
-  const keeping = <T extends Named>(name: string, read: (object: KubeObject) => T | undefined, last: readonly NoInfer<T>[] | undefined): T[] =>
-    kind(name).flatMap((object) => guarded(issues, object, read) ?? last?.find((good) => good.name === object.metadata.name && good.namespace === namespaceOf(object)) ?? []);
+  const keeping = <T extends Named>(name: string, read: (object: KubeObject) => T | undefined, last: readonly NoInfer<T>[] | undefined, extra?: unknown): T[] =>
+    kind(name).flatMap((object) => memo.read(context, object, extra, () => guarded(issues, object, read)) ?? last?.find((good) => good.name === object.metadata.name && good.namespace === namespaceOf(object)) ?? []);
 
-  const localities = nodeLocalities(kind('/Node'));
-  const pods = each('/Pod', (pod) => resolvePod(context, pod, localities));
+  const localities = memo.of('localities', kind('/Node'), () => nodeLocalities(kind('/Node')));
+  const pods = each('/Pod', (pod) => resolvePod(context, pod, localities), localities);
   const entries = each('networking.istio.io/WorkloadEntry', (entry) => resolveWorkloadEntry(context, entry));
   const workloads = new Map([...entries, ...pods].map((workload) => [workload.address, workload]));
-  const { services, endpoints } = resolveServices(context, each, kind, [...pods, ...entries], workloads);
+  const { services, endpoints } = resolveServices({ context, each, kind, memo, candidates: memo.stable('candidates', [...pods, ...entries]), workloads });
+  memo.finish();
   const converted = convertDialects({ input, mesh, kind, services, endpoints, features: input.gatewayApi ?? DEFAULT_FEATURES, issues });
   const legacy = convertLegacy({ ofKind: kind, mesh, issues });
   const made = <T>(objects: readonly KubeObject[], read: (object: KubeObject) => T | undefined): T[] => objects.flatMap((object) => guarded(issues, object, read) ?? []);
@@ -86,7 +91,7 @@ export function resolve(input: ResolveInput): Resolved {
       ...made(legacy.get('PeerAuthentication') ?? [], (object) => resolvePeerAuthentication(context, object)),
     ]),
     requestAuthentications: oldestFirst([
-      ...keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications),
+      ...keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications, {}),
       ...made(legacy.get('RequestAuthentication') ?? [], (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map())),
     ]),
     authorizationPolicies: oldestFirst(resolvePolicies(context, [...kind('security.istio.io/AuthorizationPolicy'), ...(legacy.get('AuthorizationPolicy') ?? [])], input.previous?.authorizationPolicies)),
@@ -112,9 +117,20 @@ interface Named {
   readonly namespace: string;
 }
 
-type EachKind = <T>(name: string, read: (object: KubeObject) => T | undefined) => T[];
+/** `extra`: what the reader depends on beside the object and the mesh's settings. */
+type EachKind = <T>(name: string, read: (object: KubeObject) => T | undefined, extra?: unknown) => T[];
 
-function resolveServices(context: ResolveContext, each: EachKind, kind: (name: string) => readonly KubeObject[], candidates: readonly Workload[], workloads: ReadonlyMap<string, Workload>) {
+interface ServiceSources {
+  readonly context: ResolveContext;
+  readonly each: EachKind;
+  readonly kind: (name: string) => readonly KubeObject[];
+  readonly memo: ResolveMemo;
+  /** Pods and WorkloadEntries. */
+  readonly candidates: readonly Workload[];
+  readonly workloads: ReadonlyMap<string, Workload>;
+}
+
+function resolveServices({ context, each, kind, memo, candidates, workloads }: ServiceSources) {
   const endpoints = new Map<string, readonly Endpoint[]>();
   const slices = new Map<string, KubeObject[]>();
   for (const slice of kind('discovery.k8s.io/EndpointSlice')) {
@@ -126,12 +142,13 @@ function resolveServices(context: ResolveContext, each: EachKind, kind: (name: s
   }
   const services = new Map<string, Service>();
   const claims = new Map<string, number>();
-  const entries = candidates.filter((workload) => workload.isEntry);
+  const entries = memo.stable('entries', candidates.filter((workload) => workload.isEntry));
   for (const service of each('/Service', (object) => resolveKubernetesService(context, object))) {
     services.set(service.key, service);
-    endpoints.set(service.key, [...resolveSlices(service, slices.get(`${service.namespace}/${service.name}`) ?? [], workloads), ...resolveEntries(service, entries)]);
+    const own = slices.get(`${service.namespace}/${service.name}`) ?? [];
+    endpoints.set(service.key, memo.endpoints(service, [entries, ...own], workloads, (found) => [...resolveSlices(service, own, found), ...resolveEntries(service, entries)]));
   }
-  for (const entry of each('networking.istio.io/ServiceEntry', (object) => resolveServiceEntry(context, object, candidates)))
+  for (const entry of each('networking.istio.io/ServiceEntry', (object) => resolveServiceEntry(context, object, candidates), candidates))
     for (const service of entry.services) {
       const own = entry.endpoints.get(service.key) ?? [];
       const known = services.get(service.key);
@@ -195,7 +212,8 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function groupByHostname(services: readonly Service[]): ReadonlyMap<string, readonly Service[]> {
+/** Services by host name; the order of the list stays. */
+export function groupByHostname(services: readonly Service[]): ReadonlyMap<string, readonly Service[]> {
   const map = new Map<string, Service[]>();
   for (const service of services) {
     const list = map.get(service.hostname);

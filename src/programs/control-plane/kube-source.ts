@@ -1,8 +1,8 @@
 /** Objects of an API server, kept current by informers. */
 import type { KubeClient } from '../../kube/client/client.ts';
-import { createInformer } from '../../kube/client/informer.ts';
+import { createInformer, type Informer } from '../../kube/client/informer.ts';
 import type { ResourceType } from '../../objects/kind.ts';
-import type { KubeObject } from '../../objects/meta.ts';
+import { keyOf, type KubeObject } from '../../objects/meta.ts';
 import {
   AUTHENTICATION_POLICY, AUTHORIZATION_POLICY, BACKEND_TLS_POLICY, CLUSTER_RBAC_CONFIG, CONFIG_MAP, DESTINATION_RULE, ENDPOINT_SLICE, ENVOY_FILTER, EXTENSIONS_INGRESS, GATEWAY, GATEWAY_CLASS, GRPC_ROUTE, HTTP_ROUTE, INGRESS, INGRESS_CLASS, KUBERNETES_GATEWAY,
   LISTENER_SET, MESH_POLICY, NAMESPACE, NODE, PEER_AUTHENTICATION, POD, RBAC_CONFIG, REFERENCE_GRANT, REQUEST_AUTHENTICATION, SECRET, SERVICE, SERVICE_ENTRY, SERVICE_ROLE, SERVICE_ROLE_BINDING, SIDECAR,
@@ -44,6 +44,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
       if (event.type !== 'updated' || !meansTheSame(event.old, event.object)) tell({ type: event.type, object: event.object });
     });
   const slices = informers[WATCHED.indexOf(ENDPOINT_SLICE)]!;
+  const bySlice = indexSlices(slices);
   const namespaces = informers[WATCHED.indexOf(NAMESPACE)]!;
   return {
     // Without any of these nothing may be served: proxies would be told that the mesh is empty, or that it has no policies. A custom kind counts as read
@@ -52,7 +53,7 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
     *objects() {
       for (const informer of informers) yield* informer.items().values();
     },
-    slicesOf: (namespace, service) => [...slices.items().values()].filter((slice) => slice.metadata.namespace === namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service),
+    slicesOf: (namespace, service) => [...(bySlice.get(`${namespace}/${service}`) ?? [])].flatMap((key) => slices.items().get(key) ?? []),
     namespaces: () => namespaces.items(),
     meshConfigText() {
       const map = mesh.items().get(`${options.systemNamespace}/${options.meshConfigMap}`) as (KubeObject & { readonly data?: Readonly<Record<string, string>> }) | undefined;
@@ -60,6 +61,25 @@ export function createKubeSource(options: KubeSourceOptions): ObjectSource {
     },
     onChange: (listener) => void listeners.push(listener),
   };
+}
+
+/** Keys of the slices of each service (`namespace/name`): an endpoint change must not look at every slice of the mesh. */
+function indexSlices(slices: Informer<KubeObject>): ReadonlyMap<string, ReadonlySet<string>> {
+  const index = new Map<string, Set<string>>();
+  const ownerOf = (slice: KubeObject) => `${slice.metadata.namespace ?? ''}/${slice.metadata.labels?.['kubernetes.io/service-name'] ?? ''}`;
+  const drop = (slice: KubeObject) => {
+    const keys = index.get(ownerOf(slice));
+    keys?.delete(keyOf(slice));
+    if (keys?.size === 0) index.delete(ownerOf(slice));
+  };
+  slices.onEvent((event) => {
+    if (event.type === 'updated') drop(event.old);
+    if (event.type === 'deleted') return drop(event.object);
+    const keys = index.get(ownerOf(event.object));
+    if (keys) keys.add(keyOf(event.object));
+    else index.set(ownerOf(event.object), new Set([keyOf(event.object)]));
+  });
+  return index;
 }
 
 /** Kinds whose definitions may not be installed: Gateway API often is not, its experimental kinds seldom are. No server of today has `extensions`. */

@@ -11,7 +11,8 @@ import { selects } from '../../model/workload.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import type { StatusUpdate } from '../../resolve/gateway-api/convert.ts';
 import type { GatewayApiFeatures } from '../../resolve/gateway-api/features.ts';
-import { resolve, resolveEndpoints } from '../../resolve/resolve.ts';
+import { ResolveMemo } from '../../resolve/memo.ts';
+import { groupByHostname, resolve, resolveEndpoints } from '../../resolve/resolve.ts';
 import { wantedKeySets } from '../../resolve/request-authentication.ts';
 import { envoyFilterIssues } from '../../translate/envoy-filter/issues.ts';
 import { Debounce } from './debounce.ts';
@@ -66,6 +67,7 @@ export class MeshEngine {
   private readonly full: Debounce;
   private readonly fast: Debounce;
   private readonly changedServices = new Set<string>();
+  private readonly memo = new ResolveMemo();
   private meshConfigText: string | undefined;
   private meshConfigValue: unknown;
 
@@ -124,12 +126,12 @@ export class MeshEngine {
       const keySets = this.options.keySets?.();
       keySets?.want(wantedKeySets(source.objects()));
       const { snapshot, issues, statuses } = resolve({
-        objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current,
+        objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current, memo: this.memo,
       });
       const all = [...issues, ...envoyFilterIssues(snapshot.envoyFilters)];
       this.tellNewIssues(all);
       this.currentIssues = all;
-      this.publish(keepEqualEndpoints(this.current, snapshot), { endpointsOf: undefined, addresses: new Set(), sinceMs, changeCount, resolveMs: clock.now() - startMs });
+      this.publish(keepEqual(this.current, snapshot), { endpointsOf: undefined, addresses: new Set(), sinceMs, changeCount, resolveMs: clock.now() - startMs });
       this.options.onStatuses?.(statuses);
     } catch (error) {
       // A bug of ours must not take the mesh down: proxies keep what they have.
@@ -208,13 +210,30 @@ function leadsToGateway(snapshot: MeshSnapshot, service: Service): boolean {
 
 const isReady = (endpoints: readonly Endpoint[] = []): boolean => endpoints.some(({ health }) => health === 'healthy');
 
-/** Takes over the lists of the old snapshot where they are equal, so that what is encoded from them can be kept. */
-function keepEqualEndpoints(old: MeshSnapshot | undefined, fresh: MeshSnapshot): MeshSnapshot {
+/** Lists whose parts a mesh is resolved from again, but mostly the same. */
+const LISTS = ['virtualServices', 'destinationRules', 'gateways', 'peerAuthentications', 'requestAuthentications', 'authorizationPolicies', 'sidecars', 'envoyFilters'] as const;
+
+/** Takes over from the old snapshot what is equal, so that what is made of it can be kept by identity. */
+function keepEqual(old: MeshSnapshot | undefined, fresh: MeshSnapshot): MeshSnapshot {
   if (!old) return fresh;
-  const endpoints = new Map(fresh.endpoints);
-  for (const [key, list] of fresh.endpoints) {
-    const before = old.endpoints.get(key);
-    if (before && before.length === list.length && JSON.stringify(before) === JSON.stringify(list)) endpoints.set(key, before);
+  const before = new Map(old.services.map((service) => [service.key, service]));
+  const services = keepList(old.services, fresh.services.map((service) => (before.get(service.key)?.digest === service.digest ? before.get(service.key)! : service)));
+  const lists = Object.fromEntries(LISTS.map((name) => [name, keepList<object>(old[name], fresh[name])])) as Pick<MeshSnapshot, (typeof LISTS)[number]>;
+  const servicesByHostname = services === old.services ? old.servicesByHostname : groupByHostname(services);
+  return { ...fresh, ...lists, services, servicesByHostname, mesh: old.mesh.digest === fresh.mesh.digest ? old.mesh : fresh.mesh, endpoints: keepEndpoints(old.endpoints, fresh.endpoints) };
+}
+
+function keepList<T>(old: readonly T[], fresh: readonly T[]): readonly T[] {
+  return old.length === fresh.length && old.every((value, index) => value === fresh[index]) ? old : fresh;
+}
+
+function keepEndpoints(old: MeshSnapshot['endpoints'], fresh: MeshSnapshot['endpoints']): MeshSnapshot['endpoints'] {
+  const endpoints = new Map(fresh);
+  let isSame = old.size === fresh.size;
+  for (const [key, list] of fresh) {
+    const before = old.get(key);
+    if (before && (before === list || (before.length === list.length && JSON.stringify(before) === JSON.stringify(list)))) endpoints.set(key, before);
+    else isSame = false;
   }
-  return { ...fresh, endpoints };
+  return isSame ? old : endpoints;
 }
