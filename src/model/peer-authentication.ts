@@ -41,3 +41,9 @@ export function effectiveMtls(policies: readonly PeerAuthentication[], rootNames
   for (const [port, portMode] of workload?.portLevel ?? []) ports.set(port, portMode ?? mode);
   return { mode, ports, digests: [mesh, ofNamespace, workload || undefined].flatMap((policy) => (policy ? [policy.digest] : [])) };
 }
+
+/** Policies of the mesh and of one namespace, when some of them turn mutual TLS off: then clients have to look at each endpoint. Else none. */
+export function policiesWithout(policies: readonly PeerAuthentication[], rootNamespace: string, namespace: string): readonly PeerAuthentication[] {
+  const inScope = policies.filter((policy) => policy.namespace === namespace || (policy.namespace === rootNamespace && !policy.selector));
+  return inScope.some((policy) => policy.mode === 'DISABLE' || [...policy.portLevel.values()].includes('DISABLE')) ? inScope : [];
+}

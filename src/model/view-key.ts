@@ -8,7 +8,7 @@ import type { MtlsMode } from './peer-authentication.ts';
 import type { Service } from './service.ts';
 import { sourceLabelsOf, ruleSelectorLabels } from './sight.ts';
 import { endpointsOf, endpointTraits, type MeshSnapshot } from './snapshot.ts';
-import { destinationRuleFor, labelsOf, serverMtlsMode, type ProxyView } from './view.ts';
+import { destinationRuleFor, labelsOf, policiesWithoutMutual, serverMtlsMode, type ProxyView } from './view.ts';
 import type { DestinationRule } from './destination-rule.ts';
 
 /** Labels that spans carry. */
@@ -68,7 +68,12 @@ export function serviceKey(view: ProxyView, service: Service): string {
   if (!known) modes.set(view, (known = new Map()));
   let mode = known.get(service.namespace);
   if (mode === undefined) known.set(service.namespace, (mode = serverMtlsMode(view, service)));
-  return `${serviceDigest(service)}|${endpointTraits(view.snapshot, service)}|${mode}|${destinationRuleFor(view, service.hostname, service.namespace)?.digests.join() ?? ''}`;
+  return `${serviceDigest(service)}|${endpointTraits(view.snapshot, service)}|${mode}|${mutualKey(view, service)}|${destinationRuleFor(view, service.hostname, service.namespace)?.digests.join() ?? ''}`;
+}
+
+/** What tells clients which endpoints of the service refuse mutual TLS. */
+export function mutualKey(view: ProxyView, service: Service): string {
+  return policiesWithoutMutual(view, service.namespace).map((policy) => policy.digest).join();
 }
 
 /** A Sidecar may leave a service only some of its ports; allocated addresses are not shown to everybody. */

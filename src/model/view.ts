@@ -5,7 +5,7 @@ import { type DestinationRule, type Subset, type TrafficPolicy } from './destina
 import type { Gateway } from './gateway.ts';
 import { covers, isWildcard, mostSpecific } from './hostname.ts';
 import type { OutboundPolicy } from './mesh.ts';
-import { effectiveMtls, type EffectiveMtls, type MtlsMode } from './peer-authentication.ts';
+import { effectiveMtls, policiesWithout, type EffectiveMtls, type MtlsMode, type PeerAuthentication } from './peer-authentication.ts';
 import { policyApplies } from './policy-target.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { RequestAuthentication } from './request-authentication.ts';
@@ -222,6 +222,20 @@ function mergeRules(hostname: string, rules: readonly DestinationRule[]): Merged
 /** The mTLS mode clients assume for a service: its namespace's or the mesh's, never a workload's. */
 export function serverMtlsMode(view: ProxyView, service: Service): MtlsMode {
   return effectiveMtls(view.snapshot.peerAuthentications, view.snapshot.mesh.rootNamespace, service.namespace, undefined).mode;
+}
+
+const withoutMutual = new WeakMap<readonly PeerAuthentication[], Map<string, readonly PeerAuthentication[]>>();
+
+/**
+ * Policies because of which some endpoints of the namespace may refuse mutual TLS; mostly none.
+ * @see istio pilot/pkg/xds/endpoints/mtls_checker.go
+ */
+export function policiesWithoutMutual({ snapshot }: ProxyView, namespace: string): readonly PeerAuthentication[] {
+  let known = withoutMutual.get(snapshot.peerAuthentications);
+  if (!known) withoutMutual.set(snapshot.peerAuthentications, (known = new Map()));
+  let policies = known.get(namespace);
+  if (!policies) known.set(namespace, (policies = policiesWithout(snapshot.peerAuthentications, snapshot.mesh.rootNamespace, namespace)));
+  return policies;
 }
 
 /** VirtualServices on one gateway (`ns/name`), oldest first. */

@@ -4,9 +4,10 @@ import { LbEndpointSchema, LocalityLbEndpointsSchema, type LbEndpoint, type Loca
 import { ClusterLoadAssignmentSchema, type ClusterLoadAssignment } from '../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import { policyForPort, type LocalitySettings } from '../model/destination-rule.ts';
 import type { Endpoint, Locality } from '../model/endpoint.ts';
-import { hasPersistentSessions, portByNumber } from '../model/service.ts';
+import { effectiveMtls } from '../model/peer-authentication.ts';
+import { hasPersistentSessions, portByNumber, type Service } from '../model/service.ts';
 import { endpointsOf } from '../model/snapshot.ts';
-import { destinationRuleFor, type ProxyView } from '../model/view.ts';
+import { destinationRuleFor, policiesWithoutMutual, type ProxyView } from '../model/view.ts';
 import { selects } from '../model/workload.ts';
 import { compactPriorities, failoverDistance, isDistributed, localityPriorities, topologyLabels } from './locality.ts';
 import { parseClusterName } from './names.ts';
@@ -34,9 +35,9 @@ export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoa
   const policy = policyForPort(rule?.policy, subset?.policy, port.number);
   const unhealthyToo = toldOfUnhealthy(policy);
   const drainingToo = hasPersistentSessions(service);
-  const endpoints = endpointsOf(view.snapshot, service).filter((endpoint) =>
+  const endpoints = takingMutual(view, service, endpointsOf(view.snapshot, service).filter((endpoint) =>
     endpoint.portName === port.name && endpoint.health !== 'terminating' && (unhealthyToo || endpoint.health !== 'unhealthy') && (drainingToo || endpoint.health !== 'draining')
-    && (!subset || selects(subset.labels, endpoint.labels)));
+    && (!subset || selects(subset.labels, endpoint.labels))));
   const settings = policy.loadBalancer?.locality ?? (service.preferClose ? PREFER_CLOSE : view.snapshot.mesh.locality);
   // A service that asks for near endpoints gets them without outlier detection too.
   const failsOver = policy.outlierDetection !== undefined || (service.preferClose && settings === PREFER_CLOSE);
@@ -49,6 +50,17 @@ export function loadAssignment(view: ProxyView, clusterName: string): ClusterLoa
 /** With a panic threshold (`minHealthPercent`) a proxy would send to endpoints that it is told are unhealthy. */
 export function toldOfUnhealthy(policy: ReturnType<typeof policyForPort>): boolean {
   return (policy.outlierDetection?.minHealthPercent ?? 0) === 0;
+}
+
+/** A sidecar whose policy turns mutual TLS off, for its pod or for this port, does not take it: clients are told endpoint by endpoint. */
+function takingMutual(view: ProxyView, service: Service, endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  const policies = policiesWithoutMutual(view, service.namespace);
+  if (policies.length === 0) return endpoints;
+  return endpoints.map((endpoint) => {
+    if (endpoint.tlsMode !== 'istio') return endpoint;
+    const { mode, ports } = effectiveMtls(policies, view.snapshot.mesh.rootNamespace, service.namespace, endpoint.labels);
+    return (ports.get(endpoint.port) ?? mode) === 'DISABLE' ? { ...endpoint, tlsMode: 'disabled' as const } : endpoint;
+  });
 }
 
 /** Kubernetes' `trafficDistribution: PreferClose`. */

@@ -10,6 +10,7 @@ import type { CaseFile } from './case.ts';
 import type { TargetArguments, TargetMessage } from './target.ts';
 import { InProcessFile } from './in-process.ts';
 import { loadCases, loadSamples, readObjects } from './load-cases.ts';
+import { reachabilityCases } from './reachability.ts';
 import { writeSoak } from './soak.ts';
 
 const TARGETS = ['in-process', 'proxy', 'envoy'] as const;
@@ -54,7 +55,7 @@ function missing(target: Target, envoy: string | undefined): string | undefined 
   return tools.length > 0 ? `${tools.join(', ')} cannot be found` : undefined;
 }
 
-const suiteFiles = (): CaseFile[] => [...loadCases(join(suite, 'cases')), ...loadSamples(join(root, 'samples'))];
+const suiteFiles = (): CaseFile[] => [...loadCases(join(suite, 'cases')), ...loadSamples(join(root, 'samples')), ...reachabilityCases()];
 
 function runInProcess(only: string): TargetOutcome {
   const base = readObjects(readFileSync(join(suite, 'base.yaml'), 'utf8'));

@@ -11,6 +11,7 @@ import { layered, TestControlPlane } from './control-plane.ts';
 import { TestIdentities } from './identities.ts';
 import { asksLog, judgeCall, judgeLog } from './judge.ts';
 import { loadCases, loadSamples, readObjects } from './load-cases.ts';
+import { reachabilityCases } from './reachability.ts';
 import { setUpNetwork } from './network.ts';
 import { folderOf, ProxyProcess, type LogLine } from './proxy-process.ts';
 import { GATEWAY, SIDECAR } from './topology.ts';
@@ -173,7 +174,7 @@ function findLine(log: readonly LogLine[], label: string, seen: Seen | undefined
 const given = JSON.parse(process.argv[2] ?? '') as TargetArguments;
 const run = new Run(given);
 try {
-  const files = [...loadCases(given.casesFolder), ...(given.samplesFolder === undefined ? [] : loadSamples(given.samplesFolder))].filter((file) => file.cases.some((each) => each.id.includes(given.only)));
+  const files = [...loadCases(given.casesFolder), ...(given.samplesFolder === undefined ? [] : [...loadSamples(given.samplesFolder), ...reachabilityCases()])].filter((file) => file.cases.some((each) => each.id.includes(given.only)));
   await run.start();
   for (const file of files) await run.runFile(file);
   await run.finish();

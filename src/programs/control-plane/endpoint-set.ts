@@ -13,6 +13,8 @@ export interface KnownAssignment {
   readonly service: string | undefined;
   readonly rule: MergedRule | undefined;
   readonly mesh: string;
+  /** Policies by which some endpoints refuse mutual TLS. */
+  readonly mutual: string;
   readonly near: string;
   readonly resource: EncodedResource;
 }
@@ -43,7 +45,7 @@ export class EndpointSet implements ResourceSet {
   /** Only where nothing but endpoints changed: then the services with other lists say it all. */
   private compare(older: EndpointSet): ReadonlySet<string> | undefined {
     const [now, then] = [this.view, older.view];
-    if (this.clusters !== older.clusters || now.services !== then.services || now.snapshot.destinationRules !== then.snapshot.destinationRules || now.snapshot.mesh !== then.snapshot.mesh) return undefined;
+    if (this.clusters !== older.clusters || now.services !== then.services || now.snapshot.destinationRules !== then.snapshot.destinationRules || now.snapshot.peerAuthentications !== then.snapshot.peerAuthentications || now.snapshot.mesh !== then.snapshot.mesh) return undefined;
     const keys = changedServices(now.snapshot.endpoints, then.snapshot.endpoints);
     const names = new Set<string>();
     if (keys.size > 0) for (const service of now.services) if (keys.has(service.key)) for (const name of edsClusterNames(now, service)) names.add(name);

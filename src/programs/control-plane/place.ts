@@ -4,7 +4,7 @@ import type { Endpoint } from '../../model/endpoint.ts';
 import type { Service } from '../../model/service.ts';
 import { endpointsOf, type MeshSnapshot } from '../../model/snapshot.ts';
 import { destinationRuleFor, type MergedRule, type ProxyView } from '../../model/view.ts';
-import { clusterScopeKey, nearKey, serviceDigest, serviceKey } from '../../model/view-key.ts';
+import { clusterScopeKey, mutualKey, nearKey, serviceDigest, serviceKey } from '../../model/view-key.ts';
 import { ownClusters, serviceClusters } from '../../translate/clusters.ts';
 import { loadAssignment } from '../../translate/endpoints.ts';
 import { gatewayListeners } from '../../translate/gateway-listeners.ts';
@@ -133,7 +133,7 @@ export class Place {
 
   /** Endpoints of the clusters of a set. */
   endpoints({ view }: PlaceVersion, clusters: ResourceSet): ResourceSet {
-    const from = [view.services, view.snapshot.endpoints, view.snapshot.destinationRules, view.snapshot.mesh];
+    const from = [view.services, view.snapshot.endpoints, view.snapshot.destinationRules, view.snapshot.peerAuthentications, view.snapshot.mesh];
     const known = this.endpointSets.get(clusters);
     if (known && sameList(known.from, from)) return known.set;
     const near = nearKey(view);
@@ -199,11 +199,11 @@ export class Place {
     const host = parseClusterName(name)?.host;
     const service = host === undefined ? undefined : view.byHostname.get(host);
     const from: Omit<KnownAssignment, 'resource'> = {
-      endpoints: service && view.snapshot.endpoints.get(service.key), service: service && serviceDigest(service), rule: service && destinationRuleFor(view, service.hostname, service.namespace), mesh: view.snapshot.mesh.digest, near,
+      endpoints: service && view.snapshot.endpoints.get(service.key), service: service && serviceDigest(service), rule: service && destinationRuleFor(view, service.hostname, service.namespace), mesh: view.snapshot.mesh.digest, mutual: service ? mutualKey(view, service) : '', near,
     };
-    if (known && known.endpoints === from.endpoints && known.service === from.service && sameRule(known.rule, from.rule) && known.mesh === from.mesh && known.near === from.near) return known.resource;
+    if (known && known.endpoints === from.endpoints && known.service === from.service && sameRule(known.rule, from.rule) && known.mesh === from.mesh && known.mutual === from.mutual && known.near === from.near) return known.resource;
     const make = () => this.maker.encode(loadAssignment(view, name));
-    const resource = this.maker.one(view, TYPE_URL.endpoint, name, () => (service ? this.maker.sharedAssignment(endpointsOf(view.snapshot, service), `${name}\n${from.service}\n${from.rule?.digests.join() ?? ''}\n${from.mesh}\n${from.near}`, make) : make()), known?.resource);
+    const resource = this.maker.one(view, TYPE_URL.endpoint, name, () => (service ? this.maker.sharedAssignment(endpointsOf(view.snapshot, service), `${name}\n${from.service}\n${from.rule?.digests.join() ?? ''}\n${from.mesh}\n${from.mutual}\n${from.near}`, make) : make()), known?.resource);
     if (resource) this.assignments.set(name, { ...from, resource });
     return resource;
   }

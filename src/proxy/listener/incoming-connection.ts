@@ -202,7 +202,8 @@ export class IncomingConnection implements ConnectionSink, DrainableConnection {
     if (chain === undefined) {
       this.stats.counters.no_filter_chain_match++;
       this.listener.record(missRecord(this.listener, connection, addressText(destination), hello.serverName, this.id));
-      connection.destroy();
+      // What the client sent was never taken: a reset, as from Envoy.
+      connection.destroy(true);
       return;
     }
     this.chain = chain;
