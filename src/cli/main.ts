@@ -22,6 +22,7 @@ const COMMANDS: readonly CommandRow[] = [
   { names: ['kube-inject'], load: async () => (await import('./commands/kube-inject.ts')).addKubeInject },
   { names: ['analyze'], load: async () => (await import('./commands/analyze.ts')).addAnalyze },
   { names: ['experimental', 'x', 'exp'], load: async () => (await import('./commands/experimental.ts')).addExperimental },
+  { names: ['validate', 'v'], load: async () => (await import('./commands/validate.ts')).addValidate },
   { names: ['waypoint'], load: async () => (await import('./commands/waypoint.ts')).addWaypoint },
   { names: ['ztunnel-config', 'zc'], load: async () => (await import('./commands/ztunnel-config.ts')).addZtunnelConfig },
   { names: ['load'], load: async () => (await import('./commands/load.ts')).addLoad },

@@ -28,7 +28,8 @@ export function issueLine(issue: Issue): string {
   const { kind, namespace, name, origin } = issue.object;
   const lines = [`${LEVELS[issue.severity]} [${issue.code}] (${kind} ${namespace ? `${namespace}/` : ''}${name}${origin ? ` ${origin}` : ''}) ${issue.message}`];
   if (issue.path) lines.push(`    at ${issue.path}`);
-  if (issue.fix) lines.push(`    fix: ${issue.fix}`);
+  // A whole object stands on lines of its own, to be copied.
+  if (issue.fix) lines.push(issue.fix.includes('\n') ? `    fix:\n${issue.fix.trimEnd().replace(/^(?=.)/gm, '      ')}` : `    fix: ${issue.fix}`);
   return lines.join('\n');
 }
 

@@ -1,8 +1,7 @@
 /** `analyze`: findings about files, about what runs, or about both together. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { LineCounter, parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import type { Issue } from '../../base/issue.ts';
 import { analyze, ANALYZERS, OPTIONAL_ANALYZERS } from '../../analysis/analyze.ts';
 import { ORIGIN } from '../../analysis/message.ts';
@@ -14,6 +13,7 @@ import { KINDS } from '../../objects/registry.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
 import { guarded, REAL_WORLD, type ClusterReader, type CommandWorld } from '../command-world.ts';
 import { formatOption, issueLine, dataText } from '../output.ts';
+import { readFiles, type FileObject } from '../read-files.ts';
 
 interface Flags extends ClusterOptions {
   readonly allNamespaces?: boolean;
@@ -65,7 +65,8 @@ async function run(world: CommandWorld, files: readonly string[], flags: Flags):
   const unknown = flags.analyzer.find((name) => !(name in ANALYZERS) && !(name in OPTIONAL_ANALYZERS));
   if (unknown !== undefined) throw new Error(`there is no analyzer ${unknown}; analyze -L lists them`);
   let namespace = flags.namespace ?? 'default';
-  const fromFiles = files.flatMap((file) => readObjects(file, flags.recursive === true));
+  const read = readFiles(files, flags.recursive === true);
+  const fromFiles = read.objects.map(withOrigin);
   const placed = fromFiles.map((object) => (object.metadata.namespace === undefined && isNamespaced(object) ? { ...object, metadata: { ...object.metadata, namespace } } : object));
   // Applied one after the other, the last file that names an object wins: a folder of alternatives is no conflict.
   let objects: readonly KubeObject[] = [...new Map(placed.map((object) => [identity(object), object])).values()];
@@ -80,8 +81,8 @@ async function run(world: CommandWorld, files: readonly string[], flags: Flags):
   const inScope = (issue: Issue) => flags.allNamespaces || !flags.useKube || (issue.object.namespace ?? issue.object.name) === namespace || issue.object.origin !== undefined;
   const threshold = LEVELS.indexOf(flags.outputThreshold.toLowerCase());
   const meshConfig = meshConfigOf(objects, flags);
-  const issues = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }), ...(flags.analyzer.length > 0 && { analyzers: flags.analyzer }), ...(meshConfig && { meshConfig }) })
-    .filter((issue) => inScope(issue) && !suppressed(issue, flags.suppress) && LEVELS.indexOf(issue.severity) >= threshold);
+  const found = analyze(objects, { ...(flags.istioNamespace !== undefined && { istioNamespace: flags.istioNamespace }), ...(flags.analyzer.length > 0 && { analyzers: flags.analyzer }), ...(meshConfig && { meshConfig }) });
+  const issues = [...read.issues, ...found].filter((issue) => inScope(issue) && !suppressed(issue, flags.suppress) && LEVELS.indexOf(issue.severity) >= threshold);
   print(world, issues, flags, files.length > 0 && !flags.useKube ? files.join(', ') : namespace);
   if (issues.some((issue) => LEVELS.indexOf(issue.severity) >= LEVELS.indexOf(flags.failureThreshold.toLowerCase()))) world.exitWith(FOUND_ISSUES);
 }
@@ -102,6 +103,10 @@ function print(world: CommandWorld, issues: readonly Issue[], flags: Flags, scop
   if (issues.length === 0) world.print(`✔ No validation issues found when analyzing ${flags.allNamespaces ? 'all namespaces' : flags.useKube ? `namespace: ${scope}` : scope}.\n`);
 }
 
+function withOrigin({ object, origin }: FileObject): KubeObject {
+  return { ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [ORIGIN]: origin } } };
+}
+
 function identity(object: KubeObject): string {
   const group = object.apiVersion.includes('/') ? object.apiVersion.split('/')[0] : '';
   return `${object.kind}.${group} ${object.metadata.namespace ?? ''}/${object.metadata.name}`;
@@ -117,21 +122,6 @@ function suppressed(issue: Issue, patterns: readonly string[]): boolean {
     const [code, glob = '*'] = pattern.split('=', 2) as [string, string?];
     const escaped = glob.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*');
     return code === issue.code && new RegExp(`^${escaped}$`).test(resource);
-  });
-}
-
-function readObjects(path: string, recursive: boolean): readonly KubeObject[] {
-  if (path !== '-' && statSync(path).isDirectory())
-    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
-      entry.isDirectory() ? (recursive ? readObjects(join(path, entry.name), true) : []) : /\.(ya?ml|json)$/.test(entry.name) ? readObjects(join(path, entry.name), recursive) : []);
-  const lines = new LineCounter();
-  const text = readFileSync(path === '-' ? 0 : path, 'utf8');
-  return parseAllDocuments(text, { lineCounter: lines }).flatMap((document) => {
-    if (document.errors.length > 0) throw new Error(`${path}: ${document.errors[0]!.message}`);
-    const object = document.toJS({ maxAliasCount: 100 }) as KubeObject | null;
-    if (!object?.kind || !object.metadata) return [];
-    const origin = `${path}:${lines.linePos(document.contents?.range?.[0] ?? 0).line}`;
-    return [{ ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [ORIGIN]: origin } } }];
   });
 }
 

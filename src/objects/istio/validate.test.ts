@@ -179,6 +179,6 @@ test('no object makes it throw', () => {
       parent[path.at(-1)!] = value;
       for (const issue of validateIstioObject(object)) expect(issue.message).not.toContain('undefined');
     }),
-    { numRuns: 5000 },
+    { numRuns: 1500 },
   );
-});
+}, 60_000);

@@ -7,6 +7,7 @@ import { respell } from '../schema/spelling.ts';
 import { validateSchema } from '../schema/validate.ts';
 import { isObject, own, withChanges } from '../schema/values.ts';
 import { closest } from '../schema/closest.ts';
+import { repairObject, type Repair } from '../repair/repair.ts';
 import { ISTIO_OPERATOR_KIND } from './istio-operator.ts';
 import { ISTIO_KINDS } from './kinds.ts';
 import { LEGACY_KINDS } from './legacy/kinds.ts';
@@ -51,9 +52,28 @@ const ALWAYS_REJECT = 'internal.istio.io/webhook-always-reject';
 
 /**
  * Everything that is wrong with an object of Istio; nothing for other kinds. Errors refuse it, warnings do not. Both spellings of fields (`exportTo`,
- * `export_to`) are understood.
+ * `export_to`) are understood. Where fields only stand in the wrong place, the fix of the first error is the whole object as it was meant, in YAML.
  */
 export function validateIstioObject(object: KubeObject): Issue[] {
+  const issues = findIssues(object);
+  const first = issues.findIndex(({ severity }) => severity === 'error');
+  const repair = first === -1 ? undefined : repairIstioObject(object);
+  if (!repair) return issues;
+  return issues.map((issue, index) => (index === first ? { ...issue, fix: repair.yaml } : issue));
+}
+
+/** The object as it was probably meant; undefined when that cannot be told. */
+function repairIstioObject(object: KubeObject): Repair | undefined {
+  if (own(object.metadata?.annotations, ALWAYS_REJECT) !== undefined) return undefined;
+  return repairObject(object, { kinds: [...KINDS_BY_NAME.values()], errorsOf: errorsOfIstioObject });
+}
+
+/** How many errors an object of Istio has; none for other kinds. */
+export function errorsOfIstioObject(object: KubeObject): number {
+  return findIssues(object).filter(({ severity }) => severity === 'error').length;
+}
+
+function findIssues(object: KubeObject): Issue[] {
   if (typeof object.apiVersion !== 'string' || typeof object.kind !== 'string') return [];
   const [group = '', version = ''] = object.apiVersion.split('/');
   const info = KINDS_BY_NAME.get(`${group}/${object.kind}`);

@@ -19,7 +19,7 @@ const spec = obj({
   backend,
   tls: list(obj({ hosts: list(str(), { atomic: true }), secretName: str() }), { atomic: true }),
   rules: list(
-    obj({ host: str(), http: obj({ paths: req(list(obj({ path: str(), pathType: req(str()), backend: req(backend) }), { atomic: true })) }) }),
+    obj({ host: str(), http: obj({ paths: req(list(obj({ path: str(), pathType: str(), backend: req(backend) }), { atomic: true })) }) }),
     { atomic: true },
   ),
 });

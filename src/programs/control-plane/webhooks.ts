@@ -78,7 +78,7 @@ async function validate(review: AdmissionReview, options: WebhookServerOptions):
   options.onValidation(!refused);
   const line = (issue: Issue) => `${issue.path ? `${issue.path}: ` : ''}${issue.message}${issue.fix ? ` (${issue.fix})` : ''}`;
   const warnings = issues.filter((issue) => issue.severity === 'warning').map((issue) => line({ ...issue, ...(issue.fix !== undefined && { fix: onOneLine(issue.fix) }) }));
-  const errors = issues.filter((issue) => issue.severity === 'error').map(line);
+  const errors = issues.filter((issue) => issue.severity === 'error').map((issue) => (issue.fix?.includes('\n') ? `${line({ ...issue, fix: 'as it was probably meant:' })}\n\n${issue.fix}` : line(issue)));
   return {
     apiVersion: review.apiVersion ?? 'admission.k8s.io/v1', kind: 'AdmissionReview',
     response: { uid: review.request?.uid ?? '', allowed: !refused, ...(warnings.length > 0 && { warnings }), ...(refused && { status: { code: 400, message: `configuration is invalid: ${errors.join('; ')}` } }) },

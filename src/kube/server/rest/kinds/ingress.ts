@@ -1,6 +1,6 @@
 /** Ingresses, and the rewriting of v1beta1's spellings into v1's. */
 import { at, isObject, listAt, own, textAt } from '../../json.ts';
-import { forbiddenField, invalidValue, notSupported, type Cause } from '../../status.ts';
+import { forbiddenField, invalidValue, notSupported, required, type Cause } from '../../status.ts';
 import type { Strategy } from '../strategy.ts';
 
 /** Every backend of a spec with its path. */
@@ -47,7 +47,8 @@ export const INGRESS_STRATEGY: Strategy = {
       listAt(rule, 'http', 'paths').forEach((path, inner) => {
         const where = `spec.rules[${index}].http.paths[${inner}]`;
         const type = textAt(path, 'pathType');
-        if (type !== '' && !['Exact', 'Prefix', 'ImplementationSpecific'].includes(type)) causes.push(notSupported(`${where}.pathType`, type, ['Exact', 'ImplementationSpecific', 'Prefix']));
+        if (type === '') causes.push(required(`${where}.pathType`, 'pathType must be specified'));
+        else if (!['Exact', 'Prefix', 'ImplementationSpecific'].includes(type)) causes.push(notSupported(`${where}.pathType`, type, ['Exact', 'ImplementationSpecific', 'Prefix']));
         const text = textAt(path, 'path');
         if (type !== 'ImplementationSpecific' && !text.startsWith('/')) causes.push(invalidValue(`${where}.path`, text, 'must be an absolute path'));
       });
