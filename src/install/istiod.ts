@@ -16,7 +16,7 @@ export function istiodObjects(options: IstiodOptions): readonly KubeObject[] {
   const { namespace, values, meshConfig } = options;
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'istiod', namespace, labels: { app: 'istiod' } } },
-    ...istiodRbac(namespace),
+    ...istiodRbac(namespace, signersOf(valueAt(values, 'pilot.env') as Readonly<Record<string, string>> | undefined)),
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio', namespace, labels: { 'istio.io/rev': 'default' } }, data: { mesh: stringify(meshConfig), meshNetworks: 'networks: {}' } },
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio-sidecar-injector', namespace, labels: { 'istio.io/rev': 'default' } }, data: { values: JSON.stringify(values, null, 2), config: 'policy: enabled\n' } },
     {
@@ -33,6 +33,14 @@ export function istiodObjects(options: IstiodOptions): readonly KubeObject[] {
     },
     istiodDeployment(namespace, `${String(valueAt(values, 'global.hub'))}/${String(valueAt(values, 'pilot.image'))}:${String(valueAt(values, 'global.tag'))}`, valueAt(values, 'pilot.env') as Readonly<Record<string, string>>),
   ] as readonly KubeObject[];
+}
+
+/** Signers of Kubernetes that the environment makes istiod use. @see programs/control-plane/ca-settings.ts */
+function signersOf(env: Readonly<Record<string, string>> = {}): readonly string[] {
+  if (env['EXTERNAL_CA'] !== 'ISTIOD_RA_KUBERNETES_API') return [];
+  const provider = String(env['PILOT_CERT_PROVIDER'] ?? '');
+  const domain = env['CERT_SIGNER_DOMAIN'];
+  return [env['K8S_SIGNER'] ?? '', provider.startsWith('k8s.io/') ? provider.slice('k8s.io/'.length) : '', domain ? `${domain}/*` : ''].filter((name) => name !== '');
 }
 
 function istiodDeployment(namespace: string, image: string, extraEnv: Readonly<Record<string, string>> | undefined): KubeObject {
@@ -53,7 +61,7 @@ function istiodDeployment(namespace: string, image: string, extraEnv: Readonly<R
             ports: [{ containerPort: 8080, name: 'http-debug', protocol: 'TCP' }, { containerPort: 15010, name: 'grpc-xds', protocol: 'TCP' }, { containerPort: 15012, name: 'tls-xds', protocol: 'TCP' }, { containerPort: 15017, name: 'https-webhooks', protocol: 'TCP' }, { containerPort: 15014, name: 'http-monitoring', protocol: 'TCP' }],
             readinessProbe: { httpGet: { path: '/ready', port: 8080 }, initialDelaySeconds: 0, periodSeconds: 1, timeoutSeconds: 5 },
             env: [
-              { name: 'REVISION', value: 'default' }, { name: 'PILOT_CERT_PROVIDER', value: 'istiod' },
+              { name: 'REVISION', value: 'default' }, ...(extraEnv?.['PILOT_CERT_PROVIDER'] === undefined ? [{ name: 'PILOT_CERT_PROVIDER', value: 'istiod' }] : []),
               fromField('POD_NAME', 'metadata.name'), fromField('POD_NAMESPACE', 'metadata.namespace'), fromField('SERVICE_ACCOUNT', 'spec.serviceAccountName'),
               { name: 'CLUSTER_ID', value: 'Kubernetes' },
               ...Object.entries(extraEnv ?? {}).map(([name, value]) => ({ name, value: String(value) })),

@@ -62,11 +62,25 @@ function grant(name: string, rules: readonly PolicyRule[], account: Account, whe
   ] as unknown as readonly KubeObject[];
 }
 
-/** Roles and bindings of istiod's account. Cluster-wide names carry the namespace, as several control planes may share a cluster. */
-export function istiodRbac(namespace: string): readonly KubeObject[] {
+/** What a control plane needs that lets signers of Kubernetes sign: requests, and the right to approve them for these signers. */
+function signerRules(signers: readonly string[]): readonly PolicyRule[] {
+  if (signers.length === 0) return [];
+  const group = 'certificates.k8s.io';
+  return [
+    rule(group, ['certificatesigningrequests'], ['create', 'get', 'list', 'watch', 'delete']),
+    rule(group, ['certificatesigningrequests/approval'], ['update', 'patch']),
+    { ...rule(group, ['signers'], ['approve']), resourceNames: signers },
+  ];
+}
+
+/**
+ * Roles and bindings of istiod's account. Cluster-wide names carry the namespace, as several control planes may share a cluster. `signers`: of Kubernetes,
+ * by name or as `<domain>/*`, whose certificates istiod hands out.
+ */
+export function istiodRbac(namespace: string, signers: readonly string[] = []): readonly KubeObject[] {
   const account = { name: 'istiod', namespace };
   const labels = { app: 'istiod' };
-  return [...grant(`istiod-clusterrole-${namespace}`, CLUSTER_RULES, account, 'cluster', labels), ...grant('istiod', NAMESPACE_RULES, account, 'namespace', labels)];
+  return [...grant(`istiod-clusterrole-${namespace}`, [...CLUSTER_RULES, ...signerRules(signers)], account, 'cluster', labels), ...grant('istiod', NAMESPACE_RULES, account, 'namespace', labels)];
 }
 
 /** The role of a gateway's account: secrets of its namespace. */

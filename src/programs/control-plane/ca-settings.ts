@@ -29,6 +29,8 @@ export interface CaSettings {
   readonly rootCaDir: string;
   /** ENABLE_CA_SERVER. Default true; false: workloads get their certificates elsewhere. */
   readonly serveCa: boolean;
+  /** TOKEN_AUDIENCES, or AUDIENCE: a caller's token must be for one of them. Default `istio-ca`. */
+  readonly tokenAudiences: readonly string[];
   /** Who signs for workloads instead of our own CA; undefined: nobody. */
   readonly registration: RegistrationSettings | undefined;
   /** What could not be understood, as sentences. */
@@ -69,6 +71,7 @@ export function readCaSettings(env: Env): CaSettings {
     useCacerts: flag('USE_CACERTS_FOR_SELF_SIGNED_CA', false),
     rootCaDir: env['ROOT_CA_DIR'] || './etc/cacerts',
     serveCa: flag('ENABLE_CA_SERVER', true),
+    tokenAudiences: (env['TOKEN_AUDIENCES'] || env['AUDIENCE'] || 'istio-ca').split(',').map((one) => one.trim()).filter((one) => one !== ''),
     registration: registrationOf(env, problems),
     problems,
   };

@@ -1,6 +1,6 @@
 /** Who calls: proved by a service-account token or by a client certificate of the mesh's own CA. */
 import { parseCertificate } from '../../identity/certificate.ts';
-import { parseSpiffeId, spiffeIdOfServiceAccountUser, type SpiffeId } from '../../identity/spiffe.ts';
+import { formatSpiffeId, parseSpiffeId, spiffeIdOfServiceAccountUser, type SpiffeId } from '../../identity/spiffe.ts';
 import { verifyChain } from '../../identity/trust-bundle.ts';
 import type { NodeInfo } from '../wire.ts';
 
@@ -14,6 +14,8 @@ export interface CallerCredentials {
 
 export interface AuthenticatorOptions {
   readonly trustDomain: () => string;
+  /** Other names of the trust domain: their certificates are believed, as those of our own. Default: none. */
+  readonly trustDomainAliases?: () => readonly string[];
   /** Roots (and, for plugged-in CAs, the signing certificates) that client certificates must chain to, PEM. */
   readonly trustedRootsPem: () => string;
   /** TokenReview with audience `istio-ca`: the user name, or undefined when the token is not good. Rejects when the API cannot be asked. */
@@ -44,7 +46,12 @@ export async function authenticate(credentials: CallerCredentials, options: Auth
 
 function identityOfCertificate(certificate: Uint8Array, options: AuthenticatorOptions): SpiffeId | undefined {
   try {
-    return verifyChain(certificate, [], options.trustedRootsPem(), options.now()) ? parseCertificate(certificate).spiffeId : undefined;
+    if (!verifyChain(certificate, [], options.trustedRootsPem(), options.now())) return undefined;
+    const identity = parseSpiffeId(parseCertificate(certificate).spiffeId ?? '');
+    const own = options.trustDomain();
+    // Roots may be shared with other meshes: an identity of theirs is none of ours, and gets no certificate of ours.
+    if (!identity || (identity.trustDomain !== own && !(options.trustDomainAliases?.() ?? []).includes(identity.trustDomain))) return undefined;
+    return formatSpiffeId({ ...identity, trustDomain: own });
   } catch {
     return undefined;
   }
