@@ -29,6 +29,15 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
 /** Reads text into data: JSON, or YAML when the caller brings a parser (the injector writes JSON, and a YAML parser costs a sidecar a megabyte). */
 export type ParseText = (text: string) => unknown;
 
+/** Built-in defaults with the `defaultConfig` of a mesh configuration over them. Throws a plain sentence when it is no map. */
+export function meshDefaults(meshText: string | undefined, parse: ParseText = JSON.parse): Readonly<Record<string, unknown>> {
+  if (meshText === undefined || meshText.trim() === '') return DEFAULTS;
+  const mesh = parse(meshText) as { readonly defaultConfig?: unknown } | null;
+  const own = mesh?.defaultConfig ?? {};
+  if (typeof own !== 'object' || Array.isArray(own)) throw new Error('defaultConfig of the mesh configuration is not a map');
+  return { ...DEFAULTS, ...own };
+}
+
 /** Reads PROXY_CONFIG over the defaults. Throws a plain sentence when it is no map: the proxy must not start with half a configuration. */
 export function parseAgentProxyConfig(text: string | undefined, parse: ParseText = JSON.parse, defaults: Readonly<Record<string, unknown>> = DEFAULTS): AgentProxyConfig {
   const own: unknown = text === undefined || text.trim() === '' ? {} : parse(text);

@@ -53,8 +53,9 @@ describe('certificates', () => {
       caAddress: 'ca.example.com:443', caRootPath: '/etc/ca.pem', rootPath: '/etc/xds.pem', certificateTtlMs: 5_400_000, renewal: { graceFraction: 0.3, jitterFraction: 0.01 }, mountedCertificates: undefined,
     }));
   test('certificates that are mounted win', () => {
-    expect(of({}, () => 'x').mountedCertificates).toBe('/var/run/secrets/workload-spiffe-credentials');
-    expect(of({}, (path) => (path.endsWith('key.pem') ? undefined : 'x')).mountedCertificates).toBeUndefined();
+    const machine = (path: string): boolean => path.startsWith('/etc/istio/config');
+    expect(of({}, (path) => (machine(path) ? undefined : 'x')).mountedCertificates).toBe('/var/run/secrets/workload-spiffe-credentials');
+    expect(of({}, (path) => (machine(path) || path.endsWith('key.pem') ? undefined : 'x')).mountedCertificates).toBeUndefined();
     expect(of({ FILE_MOUNTED_CERTS: 'true' }).mountedCertificates).toBe('/etc/certs');
   });
 });

@@ -2,7 +2,7 @@
 import { parseDurationMs } from '../base/duration.ts';
 import type { KeyType } from '../identity/csr.ts';
 import { buildProxyIdentity, type ProxyIdentity } from './node-metadata.ts';
-import { parseAgentProxyConfig, type AgentProxyConfig, type ParseText } from './proxy-config.ts';
+import { meshDefaults, parseAgentProxyConfig, type AgentProxyConfig, type ParseText } from './proxy-config.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -95,13 +95,14 @@ export function parseProxyArgs(args: readonly string[]): { readonly role: ProxyR
 export function resolveSettings(args: readonly string[], env: Env, readText: ReadText, instanceIps: readonly string[], version: string, parse?: ParseText): AgentSettings {
   const { role, flags, problems } = parseProxyArgs(args);
   if (problems.length > 0) throw new Error(problems.join('; '));
-  const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG'], parse);
+  const proxyConfig = parseAgentProxyConfig(env['PROXY_CONFIG'], parse, meshDefaults(readText(meshConfigPath(args)), parse));
   const provider = env['CA_PROVIDER'] || 'Citadel';
   if (provider !== 'Citadel') throw new Error(`CA_PROVIDER=${provider} is not supported: leave it out for a CA that speaks Istio's protocol at CA_ADDR`);
   const namespace = env['POD_NAMESPACE'] || 'default';
   const trustDomain = env['TRUST_DOMAIN'] || 'cluster.local';
   const account = env['SERVICE_ACCOUNT'] || 'default';
-  const podIp = env['INSTANCE_IP'] || instanceIps[0] || '127.0.0.1';
+  // A machine outside of Kubernetes says its address as `cluster.env` does.
+  const podIp = env['INSTANCE_IP'] || env['ISTIO_SVC_IP'] || instanceIps[0] || '127.0.0.1';
   const ports: AgentPorts = {
     admin: proxyConfig.proxyAdminPort, status: proxyConfig.statusPort, prometheus: Number(env['ENVOY_PROMETHEUS_PORT'] || 15090),
     readiness: Number(env['ENVOY_STATUS_PORT'] || 15021), dns: Number((env['DNS_PROXY_ADDR'] || ':15053').split(':').pop()),
@@ -112,8 +113,8 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
     identity: identityOf({ role, env, readText, instanceIps, version, proxyConfig, podIp, namespace, ports, domain: domainOf(flags.get('domain'), namespace) }),
     caAddress: env['CA_ADDR'] || discoveryAddress,
     tokenPath: env['MELTEMI_TOKEN_PATH'] || '/var/run/secrets/tokens/istio-token',
-    rootPath: env['XDS_ROOT_CA'] || ROOT_PATH,
-    caRootPath: env['CA_ROOT_CA'] || env['XDS_ROOT_CA'] || ROOT_PATH,
+    rootPath: env['XDS_ROOT_CA'] || rootPathOf(readText),
+    caRootPath: env['CA_ROOT_CA'] || env['XDS_ROOT_CA'] || rootPathOf(readText),
     certSigner: env['ISTIO_META_CERT_SIGNER'] || undefined,
     mountedCertificates: mountedCertificates(env, readText),
     outputCertificates: env['OUTPUT_CERTS'] || undefined,
@@ -135,6 +136,27 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
 }
 
 const ROOT_PATH = '/var/run/secrets/istio/root-cert.pem';
+/** Where the files of `x workload entry configure` put the roots. */
+const MACHINE_ROOT_PATH = '/etc/certs/root-cert.pem';
+
+function rootPathOf(readText: ReadText): string {
+  return readText(ROOT_PATH) === undefined && readText(MACHINE_ROOT_PATH) !== undefined ? MACHINE_ROOT_PATH : ROOT_PATH;
+}
+
+/** The mesh's configuration on a machine outside of Kubernetes (`mesh.yaml`); pods are given PROXY_CONFIG instead. */
+export function meshConfigPath(args: readonly string[]): string {
+  return parseProxyArgs(args).flags.get('meshConfig') || '/etc/istio/config/mesh';
+}
+
+/** True when the text of settings needs a YAML parser. */
+export function needsYaml(text: string | undefined): boolean {
+  try {
+    JSON.parse(text || '{}');
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** EC keys sign twenty times faster than RSA, so they are the default; whoever needs RSA says so as in Istio. Throws a plain sentence for unknown values. */
 function keyTypeOf(env: Env): KeyType {

@@ -9,6 +9,9 @@ export const TYPE_URL = {
   nameTable: 'type.googleapis.com/istio.networking.nds.v1.NameTable',
 } as const;
 
+/** What an agent says of its workload's health: a request without answer; with an error the workload is not well. @see features.md §2.6 */
+export const HEALTH_TYPE_URL = 'type.googleapis.com/istio.v1.HealthInformation';
+
 export type TypeUrl = (typeof TYPE_URL)[keyof typeof TYPE_URL];
 
 /** One xDS resource with its bytes: encoded once, shared by every proxy that gets it. */
@@ -38,4 +41,10 @@ export interface AdsClient {
   subscribe(typeUrl: string, onUpdate: UpdateHandler): { setNames(names: ReadonlySet<string>): void };
   readonly connected: boolean;
   close(): void;
+}
+
+/** A client that can also tell. */
+export interface ReportingAdsClient extends AdsClient {
+  /** Tells the server something, now and on every new stream; the newest of a type counts. `error` is what is wrong. */
+  report(typeUrl: string, error: string | undefined): void;
 }

@@ -123,6 +123,11 @@ export interface OutgoingRequest {
   readonly error?: string;
 }
 
+/** A request that tells something and wants no answer. */
+export function reportRequest(typeUrl: string, error: string | undefined): OutgoingRequest {
+  return { typeUrl, responseNonce: '', versionInfo: '', names: [], unsubscribe: [], initialVersions: new Map(), ...(error !== undefined && { error }) };
+}
+
 export function encodeRequest(mode: 'sotw' | 'delta', request: OutgoingRequest): Uint8Array {
   const { typeUrl, responseNonce, error } = request;
   const common = { typeUrl, responseNonce, ...(request.node && { node: nodeMessage(request.node) }), ...(error !== undefined && { errorDetail: { code: INVALID_ARGUMENT, message: error } }) };

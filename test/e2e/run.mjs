@@ -1,4 +1,4 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo|machine|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
 import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { bookinfo } from './bookinfo.mjs';
 import { certificates, CERTIFICATES_STEPS } from './certificates.mjs';
 import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
+import { machine, MACHINE_STEPS } from './machine.mjs';
 import { loopback } from './loopback.mjs';
 
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
@@ -53,6 +54,13 @@ for (const dataPlane of included('bookinfo') ? wanted : []) {
     continue;
   }
   suites.push(suite);
+}
+for (const dataPlane of included('machine') ? wanted : []) {
+  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
+  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 || !has('nsenter') || !has('setpriv') ? 'only root with nsenter and setpriv can make a machine' : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
+  const suite = new Suite(`a machine outside of Kubernetes on ${dataPlane}`);
+  if (obstacle) suite.skip(MACHINE_STEPS, obstacle);
+  suites.push(obstacle ? suite : await machine(dataPlane, envoy));
 }
 // Ten renewals of two-minute certificates last eleven minutes: only when asked for. A short run on our own proxy is part of every run.
 const length = option('--suite') === 'certificates' ? 'long' : included('certificates-short') ? 'short' : undefined;

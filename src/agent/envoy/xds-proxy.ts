@@ -3,7 +3,7 @@ import { createLogger } from '../../base/log.ts';
 import { TYPE_URL, type UpdateHandler } from '../../xds/ads.ts';
 import { authorizationHeaders } from '../../xds/client/ads-client.ts';
 import { GrpcChannel, type GrpcCall } from '../../xds/client/grpc-channel.ts';
-import { ADS_PATH, decodeRequest, decodeResponse, encodeRequest } from '../../xds/wire.ts';
+import { ADS_PATH, decodeRequest, decodeResponse, encodeRequest, reportRequest } from '../../xds/wire.ts';
 import { channelOptions, type ControlPlaneConnection } from '../certificates/ca-client.ts';
 import { serveGrpcSocket, type CallHandler, type SocketCall } from './grpc-socket-server.ts';
 
@@ -17,11 +17,33 @@ export interface XdsProxyOptions {
 }
 
 /** Serves ADS (both protocols) at `path`, each stream forwarded on a connection of its own. */
-export function openXdsProxy(path: string, options: XdsProxyOptions): Promise<{ close(): void }> {
-  return serveGrpcSocket(path, new Map([
-    [ADS_PATH.sotw, (call) => new ForwardedStream('sotw', call, options)],
-    [ADS_PATH.delta, (call) => new ForwardedStream('delta', call, options)],
-  ]));
+export async function openXdsProxy(path: string, options: XdsProxyOptions): Promise<XdsProxy> {
+  const streams = new Set<ForwardedStream>();
+  const reports = new Map<string, string | undefined>();
+  const open = (mode: 'sotw' | 'delta') => (call: SocketCall): CallHandler => {
+    const stream = new ForwardedStream(mode, call, { ...options, reports, onOver: () => void streams.delete(stream) });
+    streams.add(stream);
+    return stream;
+  };
+  const server = await serveGrpcSocket(path, new Map([[ADS_PATH.sotw, open('sotw')], [ADS_PATH.delta, open('delta')]]));
+  return {
+    close: () => server.close(),
+    report(typeUrl, error) {
+      reports.set(typeUrl, error);
+      for (const stream of streams) stream.report(typeUrl, error);
+    },
+  };
+}
+
+export interface XdsProxy {
+  /** Tells the control plane something on every stream, also on those to come. */
+  report(typeUrl: string, error: string | undefined): void;
+  close(): void;
+}
+
+interface StreamOptions extends XdsProxyOptions {
+  readonly reports: ReadonlyMap<string, string | undefined>;
+  readonly onOver: () => void;
 }
 
 class ForwardedStream implements CallHandler {
@@ -29,9 +51,9 @@ class ForwardedStream implements CallHandler {
   private channel: GrpcChannel | undefined;
   private waiting: Buffer[] = [];
   private closed = false;
-  private asked = false;
+  private introduced = false;
 
-  constructor(private readonly mode: 'sotw' | 'delta', private readonly downstream: SocketCall, private readonly options: XdsProxyOptions) {
+  constructor(private readonly mode: 'sotw' | 'delta', private readonly downstream: SocketCall, private readonly options: StreamOptions) {
     void this.connect();
   }
 
@@ -45,8 +67,14 @@ class ForwardedStream implements CallHandler {
     this.forward(message);
   }
 
+  /** Says it once the control plane knows who speaks. */
+  report(typeUrl: string, error: string | undefined): void {
+    if (this.introduced) this.upstream?.send(encodeRequest(this.mode, reportRequest(typeUrl, error)));
+  }
+
   onEnd(): void {
     this.closed = true;
+    this.options.onOver();
     this.upstream?.finish();
     this.channel?.close();
   }
@@ -75,6 +103,7 @@ class ForwardedStream implements CallHandler {
   private lost(reason: string): void {
     if (this.closed) return;
     this.closed = true;
+    this.options.onOver();
     log.warn('stream to the control plane ended', { reason });
     this.options.onEvent('disconnected');
     this.channel?.close();
@@ -83,8 +112,10 @@ class ForwardedStream implements CallHandler {
 
   private forward(message: Buffer): void {
     this.upstream?.send(message);
-    if (this.asked || !this.options.onNameTable || !this.hasNode(message)) return;
-    this.asked = true;
+    if (this.introduced || !this.hasNode(message)) return;
+    this.introduced = true;
+    for (const [typeUrl, error] of this.options.reports) this.report(typeUrl, error);
+    if (!this.options.onNameTable) return;
     this.upstream?.send(encodeRequest(this.mode, { typeUrl: TYPE_URL.nameTable, responseNonce: '', versionInfo: '', names: [], unsubscribe: [], initialVersions: new Map() }));
   }
 

@@ -21,5 +21,7 @@ export interface RunningDataPlane {
   readonly control: ProxyControl;
   /** Exit code of the proxy, should it end before it is told to. */
   readonly exited: Promise<number>;
+  /** Tells the control plane something, now and after every reconnect. */
+  report(typeUrl: string, error: string | undefined): void;
   stop(): void;
 }

@@ -33,6 +33,7 @@ export async function startEnvoyDataPlane({ settings, controlPlane, secrets, nam
   return {
     control: adminControl(proxyConfig.proxyAdminPort),
     exited: envoy.exited,
+    report: (typeUrl, error) => xds.report(typeUrl, error),
     stop: () => {
       envoy.terminate();
       sds.close();

@@ -9,7 +9,7 @@ import { Admin } from '../../proxy/admin/server.ts';
 import type { ProxyNode } from '../../proxy/config/runtime.ts';
 import { startProxy, type Proxy } from '../../proxy/start.ts';
 import { SUPPORTED_TYPES } from '../../proxy/supported-types.ts';
-import { TYPE_URL, type AdsClient } from '../../xds/ads.ts';
+import { TYPE_URL, type ReportingAdsClient } from '../../xds/ads.ts';
 import { createAdsClient } from '../../xds/client/ads-client.ts';
 import type { SecretSource, TlsSecret } from '../../xds/secret-source.ts';
 import { bootstrapOf } from './bootstrap-of.ts';
@@ -44,7 +44,7 @@ export async function startOwnDataPlane(context: DataPlaneContext): Promise<Runn
     listen(createPrometheusServer(control), settings.ports.prometheus),
   ]);
   proxy.ready.then(() => log.info('proxy is configured'), (error: unknown) => log.error('proxy cannot be configured', { error: String(error) }));
-  return { control, exited, stop: () => (ads.close(), void proxy.close()) };
+  return { control, exited, report: (typeUrl, error) => ads.report(typeUrl, error), stop: () => (ads.close(), void proxy.close()) };
 }
 
 /** Envoy adds its own version to the node it shows; so do we. */
@@ -54,7 +54,7 @@ function withOwnVersion(bootstrap: Readonly<Record<string, unknown>>, version: s
   return { ...bootstrap, node: { ...node, user_agent_name: 'meltemi', user_agent_build_version: { version: { major_number: major, minor_number: minor, patch }, metadata: { 'build.label': 'meltemi' } } } };
 }
 
-function openDiscovery({ settings, controlPlane, metrics, version }: DataPlaneContext): AdsClient {
+function openDiscovery({ settings, controlPlane, metrics, version }: DataPlaneContext): ReportingAdsClient {
   return createAdsClient({
     ...channelOptions(controlPlane), tokenPath: controlPlane.tokenPath,
     node: { ...settings.identity, extensions: [], extensionTypes: SUPPORTED_TYPES, userAgentName: 'meltemi', userAgentVersion: version },

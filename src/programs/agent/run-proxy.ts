@@ -10,10 +10,12 @@ import { writeCertificates } from '../../agent/certificates/output-certificates.
 import { watchFiles } from '../../agent/certificates/watched-file.ts';
 import { WorkloadCertificateManager, type WorkloadCertificates } from '../../agent/certificates/workload-certificate.ts';
 import { drainBeforeExit } from '../../agent/lifecycle.ts';
-import { resolveSettings, type AgentSettings } from '../../agent/settings.ts';
+import { meshConfigPath, needsYaml, resolveSettings, type AgentSettings } from '../../agent/settings.ts';
 import { parseAppProbers } from '../../agent/status/app-probes.ts';
+import { parseWorkloadProbe, WorkloadHealth } from '../../agent/status/workload-health.ts';
 import { AgentMetrics, parseApplicationScrape } from '../../agent/status/metrics.ts';
 import { createStatusServer } from '../../agent/status/status-server.ts';
+import { HEALTH_TYPE_URL } from '../../xds/ads.ts';
 import type { DataPlaneContext, RunningDataPlane } from './data-plane.ts';
 import { listen } from './listen.ts';
 import { openNameService } from './name-service.ts';
@@ -26,7 +28,7 @@ const log = createLogger('agent');
 
 /** Starts everything; the process ends by signal, by `/quitquitquit`, or with the proxy. */
 export async function runProxy(args: readonly string[], version: string): Promise<undefined> {
-  const settings = resolveSettings(args, process.env, readText, localAddresses(), version, await parserFor(process.env['PROXY_CONFIG']));
+  const settings = resolveSettings(args, process.env, readText, localAddresses(), version, await parserFor(process.env['PROXY_CONFIG'], readText(meshConfigPath(args))));
   setLogLevel(settings.logLevel);
   log.info('starting', { version, role: settings.role, node: settings.identity.id, dataPlane: settings.dataPlane, discovery: settings.discoveryAddress });
   const metrics = declareMetrics();
@@ -61,6 +63,7 @@ export async function runProxy(args: readonly string[], version: string): Promis
   await listen(status, settings.ports.status);
   if (process.env[POD_NETWORK_VARIABLE] !== undefined) await (await import('./http-capture.ts')).startHttpCapture();
   metrics.gauge('istio_agent_startup_duration_seconds', 'Seconds from the start of the process to the start of its listeners.', startupSeconds());
+  reportHealth(settings, dataPlane);
   collectWhenIdle(trimNativeMemory);
   process.on('SIGTERM', () => shutdown(undefined));
   process.on('SIGINT', () => shutdown(undefined));
@@ -69,6 +72,13 @@ export async function runProxy(args: readonly string[], version: string): Promis
     process.exit(code === 0 ? 0 : code);
   });
   return undefined;
+}
+
+/** Workloads of a WorkloadGroup with a probe are used only while they say that they are well. */
+function reportHealth({ proxyConfig, podIp }: AgentSettings, dataPlane: RunningDataPlane): void {
+  const probe = parseWorkloadProbe(proxyConfig.raw['readinessProbe']);
+  const address = /^(1|t|true)$/i.test(process.env['REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION'] ?? '') ? 'localhost' : podIp;
+  if (probe) new WorkloadHealth({ probe, address, clock: systemClock, onChange: (problem) => dataPlane.report(HEALTH_TYPE_URL, problem) });
 }
 
 /** From files where another system provides them, else from the CA. */
@@ -120,14 +130,9 @@ function startupSeconds(): () => number {
   return () => seconds;
 }
 
-/** A YAML parser only when the text is not JSON already. */
-async function parserFor(text: string | undefined): Promise<(text: string) => unknown> {
-  try {
-    JSON.parse(text || '{}');
-    return JSON.parse;
-  } catch {
-    return (await import('yaml')).parse;
-  }
+/** A YAML parser only when one of the texts is not JSON already. */
+async function parserFor(...texts: readonly (string | undefined)[]): Promise<(text: string) => unknown> {
+  return texts.some(needsYaml) ? (await import('./yaml-parser.ts')).parseYaml : JSON.parse;
 }
 
 function readText(path: string): string | undefined {

@@ -6,15 +6,13 @@ import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import { parseCertificate } from '../../identity/certificate.ts';
-import { mergeBundles } from '../../identity/trust-bundle.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
 import { featuresOf } from '../../resolve/gateway-api/features.ts';
 import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
-import { readCaSettings, type CaSettings } from './ca-settings.ts';
-import type { Certificates } from './certificates.ts';
-import { openCertificates } from './open-certificates.ts';
+import { readCaSettings } from './ca-settings.ts';
+import { loadCertificates, type Certificates } from './certificates.ts';
 import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
@@ -23,8 +21,8 @@ import { injectionSource } from './injection-context.ts';
 import { KeySets } from './key-sets.ts';
 import { createKubeSource } from './kube-source.ts';
 import { MeshEngine } from './mesh-engine.ts';
-import { meshRoots } from './mesh-roots.ts';
 import { createMetrics, type ControlPlaneMetrics } from './metrics.ts';
+import { registersWorkloads, registrationSettings, WorkloadRegistrations } from './workload-registration.ts';
 import { serveMonitoring } from './monitoring.ts';
 import type { ObjectSource } from './object-source.ts';
 import { portOf, splitAddress, type ControlPlaneOptions } from './options.ts';
@@ -54,8 +52,7 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   // Every informer listens to the end.
   setMaxListeners(0, signal);
   const client = options.files === undefined ? createHttpsClient(findClusterAccess(options.kubeconfig === undefined ? {} : { path: options.kubeconfig })) : undefined;
-  const ca = readCaSettings(process.env);
-  const core = buildCore(options, version, client, signal, ca);
+  const core = buildCore(options, version, client, signal);
   const { source, engine, discovery, metrics, auth } = core;
   let ready = false;
   let injection: ((namespace: string) => InjectionContext) | undefined;
@@ -71,8 +68,9 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   const monitoringPort = options.monitoringAddress === undefined ? undefined : opened(await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version }));
 
   await source.synced;
+  const ca = readCaSettings(process.env);
   for (const problem of ca.problems) log.warn('a setting of the CA cannot be used', { problem });
-  const certificates = await openCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), settings: ca, clock: systemClock, signal }, () => source.meshConfigText());
+  const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), settings: ca, clock: systemClock, signal });
   core.use(certificates);
   await engine.start();
   core.gateways?.start();
@@ -112,7 +110,7 @@ interface Core {
 }
 
 /** Objects → engine → discovery, wired but not started. */
-function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal, ca: CaSettings): Core {
+function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal): Core {
   const clock = systemClock;
   let certificates: Certificates | undefined;
   const source = client
@@ -120,9 +118,8 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     : createFileSource(options.files ?? '.', signal);
   const auth: AuthenticatorOptions = {
     trustDomain: () => meshTrustDomain(source.meshConfigText()),
-    trustDomainAliases: () => meshRoots(source.meshConfigText()).trustDomainAliases,
-    trustedRootsPem: () => (certificates?.trustedPem ?? '') + meshRoots(source.meshConfigText()).ofCallers,
-    reviewToken: (token) => (client ? reviewToken(client, token, ca.tokenAudiences) : Promise.resolve(undefined)),
+    trustedRootsPem: () => certificates?.trustedPem ?? '',
+    reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
     now: () => clock.now(),
   };
   const metrics = createMetrics({
@@ -149,9 +146,11 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     },
   });
   const prove = (credentials: CallerCredentials) => authenticate(credentials, auth);
+  const workloads = client && registersWorkloads(process.env) ? new WorkloadRegistrations({ client, clock, signal, podName: options.podName, systemNamespace: options.systemNamespace, ...registrationSettings(process.env) }) : undefined;
   const discovery: Discovery = createDiscovery({
+    ...(workloads && { checkNode: (node) => workloads.checkNode(node), onEvent: (event) => workloads.onEvent(event) }),
     engine: () => engine, metrics, clock, trustEverybody: client === undefined, authenticate: prove,
-    ...(ca.serveCa && { certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) } }),
+    certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
   });
   return { source, engine, discovery, metrics, auth, gateways, use: (loaded) => void (certificates = loaded) };
 }
@@ -173,10 +172,7 @@ interface ClusterDuties {
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
 async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations, onInjection }: ClusterDuties): Promise<Server | undefined> {
   const rootCertPem = () => certificates.rootCertPem;
-  const trusted = () => mergeBundles(rootCertPem(), meshRoots(source.meshConfigText()).additional);
-  const writeRoots = maintainRootConfigMaps({ client, source, rootCertPem: trusted, signal });
-  rotations.push(writeRoots);
-  source.onChange(({ object }) => object.kind === 'ConfigMap' && object.metadata.namespace === options.systemNamespace && writeRoots());
+  rotations.push(maintainRootConfigMaps({ client, source, rootCertPem, signal }));
   if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });
   onInjection(injectionContext);

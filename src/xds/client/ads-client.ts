@@ -2,9 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { Backoff } from '../../base/backoff.ts';
 import { systemClock, type Clock, type Timer } from '../../base/clock.ts';
-import type { AdsClient, UpdateHandler } from '../ads.ts';
-import { decodeResource } from '../codec.ts';
-import { ADS_PATH, decodeResponse, encodeRequest, type NodeInfo } from '../wire.ts';
+import type { ReportingAdsClient, UpdateHandler } from '../ads.ts';
+import { nameInBytes } from '../codec.ts';
+import { ADS_PATH, decodeResponse, encodeRequest, reportRequest, type NodeInfo, type OutgoingRequest } from '../wire.ts';
 import { GrpcChannel, type GrpcCall, type GrpcChannelOptions } from './grpc-channel.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -29,11 +29,11 @@ export interface AdsClientOptions extends GrpcChannelOptions {
 }
 
 /** Connects at once and stays connected until `close`. Subscriptions may be made before and after the stream is up. */
-export function createAdsClient(options: AdsClientOptions): AdsClient {
+export function createAdsClient(options: AdsClientOptions): ReportingAdsClient {
   return new StreamingAdsClient(options);
 }
 
-class StreamingAdsClient implements AdsClient {
+class StreamingAdsClient implements ReportingAdsClient {
   private readonly mode: 'delta' | 'sotw';
   private readonly subscriptions: Subscriptions;
   private readonly backoff: Backoff;
@@ -41,6 +41,9 @@ class StreamingAdsClient implements AdsClient {
   private retry: Timer | undefined;
   private isConnected = false;
   private isClosed = false;
+  private readonly reports = new Map<string, string | undefined>();
+  /** Says a report on the stream there is. */
+  private tell: ((typeUrl: string, error: string | undefined) => void) | undefined;
 
   constructor(private readonly options: AdsClientOptions) {
     this.mode = options.mode ?? 'delta';
@@ -59,6 +62,11 @@ class StreamingAdsClient implements AdsClient {
 
   subscribe(typeUrl: string, onUpdate: UpdateHandler): { setNames(names: ReadonlySet<string>): void } {
     return this.subscriptions.subscribe(typeUrl, onUpdate);
+  }
+
+  report(typeUrl: string, error: string | undefined): void {
+    this.reports.set(typeUrl, error);
+    this.tell?.(typeUrl, error);
   }
 
   close(): void {
@@ -88,17 +96,20 @@ class StreamingAdsClient implements AdsClient {
         if (!this.isClosed) this.lost(error ? error.message : 'the server closed the stream');
       },
     });
-    this.subscriptions.connected((request) => {
+    const send = (request: OutgoingRequest): void => {
       call.send(encodeRequest(this.mode, introduced ? request : { ...request, node: this.options.node }));
       introduced = true;
-    });
+    };
+    this.subscriptions.connected(send);
+    this.tell = (typeUrl, error) => send(reportRequest(typeUrl, error));
+    for (const [typeUrl, error] of this.reports) this.tell(typeUrl, error);
   }
 
   private receive(message: Buffer, call: GrpcCall): void {
     if (this.isClosed) return;
     let response;
     try {
-      response = decodeResponse(this.mode, message, nameOfResource);
+      response = decodeResponse(this.mode, message, nameInBytes);
     } catch (error) {
       this.options.onEvent?.({ kind: 'refused', typeUrl: '', resourceCount: 0, message: `unreadable response: ${String(error)}` });
       return call.cancel();
@@ -117,17 +128,12 @@ class StreamingAdsClient implements AdsClient {
   private lost(reason: string): void {
     if (this.isClosed) return;
     this.isConnected = false;
+    this.tell = undefined;
     this.subscriptions.disconnected();
     const retryInMs = Math.round(this.backoff.next());
     this.options.onEvent?.({ kind: 'disconnected', reason, retryInMs });
     this.retry = (this.options.clock ?? systemClock).after(retryInMs, () => void this.connect());
   }
-}
-
-/** SotW responses carry resources without names: the name is inside. */
-function nameOfResource(resource: { typeUrl: string; value: Uint8Array }): string {
-  const message = decodeResource(resource);
-  return 'name' in message ? message.name : 'clusterName' in message ? message.clusterName : '';
 }
 
 /** The `authorization` header for a token file; none without one or in plaintext. Rejects when the file cannot be read. */

@@ -1,7 +1,9 @@
 /** One proxy on one ADS stream: authenticated, flow-controlled, with its protocol state. */
 import type { SpiffeId } from '../../identity/spiffe.ts';
-import { decodeRequest, encodeResponse, type NodeInfo } from '../wire.ts';
+import { HEALTH_TYPE_URL } from '../ads.ts';
+import { decodeRequest, type NodeInfo } from '../wire.ts';
 import { GRPC_STATUS, type ServerCall } from './grpc-server.ts';
+import { responseChunks } from './response-bytes.ts';
 import { DiscoverySession, type Command, type ResourceView, type TypeStatus } from './state-machine.ts';
 
 /** What the outside may know of a connected proxy. */
@@ -26,6 +28,8 @@ export type AdsEvent =
   | { readonly kind: 'responded'; readonly client: ConnectedClient; readonly typeUrl: string; readonly resourceCount: number; readonly removedCount: number; readonly bytes: number; /** Making and sending it. */ readonly pushMs: number; /** Encoding it and handing it to the socket. */ readonly sendMs: number }
   | { readonly kind: 'acked'; readonly client: ConnectedClient; readonly typeUrl: string; readonly nonce: string }
   | { readonly kind: 'nacked'; readonly client: ConnectedClient; readonly typeUrl: string; readonly nonce: string; readonly message: string }
+  /** The workload's agent checked it; `problem` is why it is not well. */
+  | { readonly kind: 'health'; readonly client: ConnectedClient; readonly problem: string | undefined }
   | { readonly kind: 'expired-nonce'; readonly client: ConnectedClient; readonly typeUrl: string }
   /** A view could not be made: the client keeps what it has. */
   | { readonly kind: 'view-failed'; readonly client: ConnectedClient; readonly error: unknown }
@@ -100,6 +104,7 @@ export class Connection implements ConnectedClient {
       return this.end(GRPC_STATUS.invalidArgument, `not a discovery request: ${String(error)}`);
     }
     if (!this.introduced && !this.introduce(request.node)) return;
+    if (request.typeUrl === HEALTH_TYPE_URL) return this.options.onEvent({ kind: 'health', client: this, problem: request.error });
     const { typeUrl, responseNonce, error, names, unsubscribe, initialVersions } = request;
     const refusal = error === undefined ? {} : { error };
     this.run(
@@ -156,10 +161,11 @@ export class Connection implements ConnectedClient {
         continue;
       }
       const sendFrom = performance.now();
-      const bytes = encodeResponse(this.mode, command);
-      if (!this.call.send(bytes)) this.blocked = true;
+      const chunks = responseChunks(this.mode, command);
+      const bytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+      if (!this.call.send(...chunks)) this.blocked = true;
       const now = performance.now();
-      this.options.onEvent({ kind: 'responded', client: this, typeUrl: command.typeUrl, resourceCount: command.resources.length, removedCount: command.removed.length, bytes: bytes.length, pushMs: now - from, sendMs: now - sendFrom });
+      this.options.onEvent({ kind: 'responded', client: this, typeUrl: command.typeUrl, resourceCount: command.resources.length, removedCount: command.removed.length, bytes, pushMs: now - from, sendMs: now - sendFrom });
       from = now;
     }
   }
