@@ -6,13 +6,15 @@ import { systemClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import { parseCertificate } from '../../identity/certificate.ts';
+import { mergeBundles } from '../../identity/trust-bundle.ts';
 import type { KubeClient } from '../../kube/client/client.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
 import { featuresOf } from '../../resolve/gateway-api/features.ts';
 import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
-import { readCaSettings } from './ca-settings.ts';
-import { loadCertificates, type Certificates } from './certificates.ts';
+import { readCaSettings, type CaSettings } from './ca-settings.ts';
+import type { Certificates } from './certificates.ts';
+import { openCertificates } from './open-certificates.ts';
 import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
@@ -21,6 +23,7 @@ import { injectionSource } from './injection-context.ts';
 import { KeySets } from './key-sets.ts';
 import { createKubeSource } from './kube-source.ts';
 import { MeshEngine } from './mesh-engine.ts';
+import { meshRoots } from './mesh-roots.ts';
 import { createMetrics, type ControlPlaneMetrics } from './metrics.ts';
 import { registersWorkloads, registrationSettings, WorkloadRegistrations } from './workload-registration.ts';
 import { serveMonitoring } from './monitoring.ts';
@@ -52,7 +55,8 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   // Every informer listens to the end.
   setMaxListeners(0, signal);
   const client = options.files === undefined ? createHttpsClient(findClusterAccess(options.kubeconfig === undefined ? {} : { path: options.kubeconfig })) : undefined;
-  const core = buildCore(options, version, client, signal);
+  const ca = readCaSettings(process.env);
+  const core = buildCore(options, version, client, signal, ca);
   const { source, engine, discovery, metrics, auth } = core;
   let ready = false;
   let injection: ((namespace: string) => InjectionContext) | undefined;
@@ -68,9 +72,8 @@ export async function runControlPlane(options: ControlPlaneOptions, version: str
   const monitoringPort = options.monitoringAddress === undefined ? undefined : opened(await serveMonitoring(splitAddress(options.monitoringAddress), { registry: metrics.registry, version }));
 
   await source.synced;
-  const ca = readCaSettings(process.env);
   for (const problem of ca.problems) log.warn('a setting of the CA cannot be used', { problem });
-  const certificates = await loadCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), settings: ca, clock: systemClock, signal });
+  const certificates = await openCertificates({ client, systemNamespace: options.systemNamespace, revision: options.revision, trustDomain: auth.trustDomain(), settings: ca, clock: systemClock, signal }, () => source.meshConfigText());
   core.use(certificates);
   await engine.start();
   core.gateways?.start();
@@ -110,7 +113,7 @@ interface Core {
 }
 
 /** Objects → engine → discovery, wired but not started. */
-function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal): Core {
+function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal, ca: CaSettings): Core {
   const clock = systemClock;
   let certificates: Certificates | undefined;
   const source = client
@@ -118,8 +121,9 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     : createFileSource(options.files ?? '.', signal);
   const auth: AuthenticatorOptions = {
     trustDomain: () => meshTrustDomain(source.meshConfigText()),
-    trustedRootsPem: () => certificates?.trustedPem ?? '',
-    reviewToken: (token) => (client ? reviewToken(client, token) : Promise.resolve(undefined)),
+    trustDomainAliases: () => meshRoots(source.meshConfigText()).trustDomainAliases,
+    trustedRootsPem: () => (certificates?.trustedPem ?? '') + meshRoots(source.meshConfigText()).ofCallers,
+    reviewToken: (token) => (client ? reviewToken(client, token, ca.tokenAudiences) : Promise.resolve(undefined)),
     now: () => clock.now(),
   };
   const metrics = createMetrics({
@@ -150,7 +154,7 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
   const discovery: Discovery = createDiscovery({
     ...(workloads && { checkNode: (node) => workloads.checkNode(node), onEvent: (event) => workloads.onEvent(event) }),
     engine: () => engine, metrics, clock, trustEverybody: client === undefined, authenticate: prove,
-    certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) },
+    ...(ca.serveCa && { certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) } }),
   });
   return { source, engine, discovery, metrics, auth, gateways, use: (loaded) => void (certificates = loaded) };
 }
@@ -172,7 +176,10 @@ interface ClusterDuties {
 /** What only a control plane with an API server does: the root in every namespace, webhooks, their CA bundles. Resolves to the webhook server. */
 async function startClusterDuties({ client, options, certificates, version, source, metrics, signal, rotations, onInjection }: ClusterDuties): Promise<Server | undefined> {
   const rootCertPem = () => certificates.rootCertPem;
-  rotations.push(maintainRootConfigMaps({ client, source, rootCertPem, signal }));
+  const trusted = () => mergeBundles(rootCertPem(), meshRoots(source.meshConfigText()).additional);
+  const writeRoots = maintainRootConfigMaps({ client, source, rootCertPem: trusted, signal });
+  rotations.push(writeRoots);
+  source.onChange(({ object }) => object.kind === 'ConfigMap' && object.metadata.namespace === options.systemNamespace && writeRoots());
   if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });
   onInjection(injectionContext);
