@@ -66,9 +66,14 @@ class Reader {
     for (; this.index < this.lines.length; this.index++) {
       const line = this.lines[this.index]!;
       if (line.text === '' || line.text === '---' || line.text.startsWith('```') || (line.text.startsWith('#') && !ELLIPSIS.test(line.text))) continue;
-      if (ELLIPSIS.test(line.text)) this.abridged = true;
+      if (ELLIPSIS.test(line.text)) this.skip(line);
       else this.readLine(line);
     }
+  }
+
+  private skip({ number, text }: Line): void {
+    this.abridged = true;
+    this.notes.push(`line ${number}: "${text}" stands for something that was left out`);
   }
 
   private readLine({ number, indent, text }: Line): void {
