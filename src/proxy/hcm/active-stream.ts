@@ -1,7 +1,6 @@
 import type { PeerMetadata, ResponseFlag, TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { Span } from '../config/runtime.ts';
-import { CONTINUE } from '../filters/http-filter.ts';
-import type { BodyAccess, BodyExit, BodyTransform, FilterContext, FilterVerdict, HttpFilter, LocalReply } from '../filters/http-filter.ts';
+import type { BodyAccess, BodyExit, BodyTransform, FilterContext, FilterVerdict, LocalReply } from '../filters/http-filter.ts';
 import { FieldHeaders } from '../http/field-headers.ts';
 import type { HeaderMap, ResponseHead } from '../http/message.ts';
 import type { BodyReceiver, ResetReason, ServerStream } from '../http/stream.ts';
@@ -9,22 +8,25 @@ import { chooseCluster } from '../route/choose-cluster.ts';
 import { applyHeaderMutations } from '../route/header-mutations.ts';
 import type { RouteEntry, RouteLookup } from '../route/route-table.ts';
 import type { ForwardAction } from '../router/prepare-request.ts';
-import { proxiedAddresses } from '../router/proxy-header.ts';
 import { Router } from '../router/router.ts';
 import type { RouterOwner } from '../router/router.ts';
 import { isGrpc, localResponse } from './local-reply.ts';
 import { BodyChain } from './body-chain.ts';
 import { BodyHold } from './body-hold.ts';
+import { NO_FILTERS } from './filter-chain.ts';
 import { ResponseFilters } from './response-filters.ts';
 import { StreamBodies } from './stream-bodies.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
 import { allowsUpgrade, refuseRequest } from './request-check.ts';
 import { receiveRequestHeaders } from './request-headers.ts';
+import type { RequestSource } from './request-headers.ts';
 import { StreamFacts } from './stream-facts.ts';
 import type { HcmEnvironment } from './stream-facts.ts';
 import { finishResponseHeaders } from './response-headers.ts';
 import { StreamTimers } from './stream-timers.ts';
 import { recordOf } from './stream-record.ts';
+
+const NOTHING_KNOWN: Partial<TrafficRecord> = {};
 
 /**
  * One request from its head to its record: checks and header rules, route, filters, router, response. The way is {@link start} → runFilters → dispatch
@@ -50,11 +52,12 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   peer: PeerMetadata | undefined;
   peerExchanged = false;
   dynamicDestination: string | undefined;
-  private filters: readonly HttpFilter[] = [];
+  private filters = NO_FILTERS;
   private cancelWait: (() => void) | undefined;
   /** What came of the request's body before it was forwarded. */
   private early: BodyHold | undefined;
-  private readonly responses: ResponseFilters = new ResponseFilters(this, this);
+  /** Made for the first response that filters look at. */
+  private responses: ResponseFilters | undefined;
   private streamBodies: BodyAccess | undefined;
   /** Set while filters change bodies as they pass. */
   private incoming: BodyChain | undefined;
@@ -64,15 +67,17 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   private over = false;
   private span: Span | undefined;
   private requestId: string | undefined;
-  private readonly timers: StreamTimers;
+  /** Made when there is something to time. */
+  private timers: StreamTimers | undefined;
 
   constructor(
     environment: HcmEnvironment,
     info: HttpConnectionInfo,
     readonly stream: ServerStream,
     end: boolean,
+    peer: RequestSource,
   ) {
-    super(environment, info, stream.head);
+    super(environment, info, stream.head, peer);
     this.originalPath = stream.head.path;
     this.requestEnded = end;
     this.grpc = isGrpc(stream.head);
@@ -81,21 +86,25 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     stats.gauges.downstream_rq_active++;
     if (stream.head.protocol === 'HTTP/2') stats.counters.downstream_rq_http2_total++;
     else stats.counters.downstream_rq_http1_total++;
-    this.timers = new StreamTimers(environment.hcm, (reply) => this.onTimeout(reply));
+    if (environment.timed) this.makeTimers();
     if (end) this.requestEndedAt = this.startedAt;
-    else this.timers.start();
+    else this.timers?.start();
+  }
+
+  private makeTimers(): StreamTimers {
+    return (this.timers ??= new StreamTimers(this.environment.hcm, (reply) => this.onTimeout(reply)));
   }
 
   start(): void {
     const { request, stream } = this;
-    const { hcm, proxy } = this.environment;
+    const { hcm, ownIp } = this.environment;
     const refusal = refuseRequest(request, hcm);
     if (refusal !== undefined) {
       stream.closeAfterResponse();
       this.onLocalReply(refusal);
       return;
     }
-    this.source = receiveRequestHeaders(request, hcm, this.info.connection, proxy.node.id.split('~')[1] ?? '');
+    this.source = receiveRequestHeaders(request, hcm, this.info.connection, ownIp, this.source);
     this.requestId = request.headers.get('x-request-id');
     if (!hcm.proxy100Continue && request.headers.get('expect')?.toLowerCase() === '100-continue') {
       request.headers.remove('expect');
@@ -174,7 +183,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     this.choice = chooseCluster(action, this.request, proxy.random());
     this.cluster = proxy.clusters().get(this.choice.cluster);
     if (this.cluster !== undefined) this.clusterName = this.cluster.name;
-    if (action.idleTimeoutMs !== undefined) this.timers.routeIdle(action.idleTimeoutMs);
+    if (action.idleTimeoutMs !== undefined) this.makeTimers().routeIdle(action.idleTimeoutMs);
   }
 
   private startSpan(): void {
@@ -192,8 +201,8 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   }
 
   private runFilters(from: number): void {
-    for (let index = from; index < this.filters.length; index++) {
-      const verdict = this.filters[index]!.onRequest?.(this.request, this) ?? CONTINUE;
+    for (let index = from; index < this.filters.request.length; index++) {
+      const verdict = this.filters.request[index]!.onRequest!(this.request, this);
       if (!this.obey(verdict, index)) return;
     }
     this.dispatch();
@@ -249,11 +258,11 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
         upgrade: this.stream.upgrade,
         grpc: this.grpc,
         sourceIp: this.source.ip,
-        proxied: () => proxiedAddresses(this.info),
+        info: this.info,
         originalDestination: cluster.dynamicPort === undefined ? this.info.originalDestination : this.dynamicDestination,
         upstreamAlpn: this.upstreamAlpn,
         inject: span === undefined ? undefined : (head) => span.inject(head),
-        known: route.request.length > 0 || choice.request !== undefined ? recordOf(this) : {},
+        known: route.request.length > 0 || choice.request !== undefined ? recordOf(this) : NOTHING_KNOWN,
       });
       this.startRouter(this.router);
     }
@@ -272,7 +281,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   onBody(buffer: Buffer, start: number, end: number): void {
     this.bytesReceived += end - start;
     if (this.over) return;
-    this.timers.activity();
+    this.timers?.activity();
     if (this.incoming === undefined) this.takeRequestBody(buffer, start, end);
     else this.incoming.push(Buffer.from(buffer.subarray(start, end)));
   }
@@ -289,7 +298,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     this.requestEnded = true;
     this.requestEndedAt = performance.now();
     if (this.over) return;
-    this.timers.requestComplete();
+    this.timers?.requestComplete();
     if (this.incoming === undefined) this.takeRequestEnd(trailers);
     else this.incoming.end(trailers);
   }
@@ -350,13 +359,15 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
 
   private sendHead(head: ResponseHead, end: boolean): void {
     this.response = head;
-    this.responses.run(this.filters, head, end);
+    const { response } = this.filters;
+    if (response.length === 0) this.writeHead(head, end);
+    else (this.responses ??= new ResponseFilters(this, this)).run(response, head, end);
   }
 
   writeHead(head: ResponseHead, end: boolean): void {
     finishResponseHeaders(head, this.environment.hcm, this.requestId);
     this.stats.response(head.status);
-    this.timers.activity();
+    this.timers?.activity();
     this.stream.sendHead(head, end);
     if (end) this.finish();
   }
@@ -364,19 +375,19 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   /** The router's callback and our own: see {@link onBody} for the request's direction. */
   onResponseBody(buffer: Buffer, start: number, end: number): void {
     if (this.over) return;
-    if (this.responses.takeBody(buffer, start, end)) return;
+    if (this.responses?.takeBody(buffer, start, end) === true) return;
     if (this.outgoing === undefined) this.sendResponseBody(buffer, start, end);
     else this.outgoing.push(Buffer.from(buffer.subarray(start, end)));
   }
 
   private sendResponseBody(buffer: Buffer, start: number, end: number): void {
     this.bytesSent += end - start;
-    this.timers.activity();
+    this.timers?.activity();
     if (!this.stream.sendBody(buffer, start, end)) this.router?.pauseResponse();
   }
 
   onResponseEnd(trailers: HeaderMap | undefined): void {
-    if (this.over || this.responses.takeEnd(trailers)) return;
+    if (this.over || this.responses?.takeEnd(trailers) === true) return;
     this.trailers = trailers;
     if (this.outgoing === undefined) this.sendResponseEnd(trailers);
     else this.outgoing.end(trailers);
@@ -446,7 +457,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   }
 
   get responseHold(): BodyHold | undefined {
-    return this.responses.held;
+    return this.responses?.held;
   }
 
   get requestComplete(): boolean {
@@ -463,10 +474,10 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
 
   answerInstead(reply: LocalReply): void {
     if (this.over) return;
-    this.responses.drop();
+    this.responses?.drop();
     this.response = undefined;
     this.router?.cancel();
-    this.filters = [];
+    this.filters = NO_FILTERS;
     this.onLocalReply(reply);
   }
 
@@ -474,11 +485,11 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   private finish(): void {
     if (this.over) return;
     this.over = true;
-    this.timers.stop();
+    this.timers?.stop();
     this.cancelWait?.();
     this.cancelWait = undefined;
     this.early = undefined;
-    this.responses.drop();
+    this.responses?.drop();
     this.router?.cancel();
     this.stats.gauges.downstream_rq_active--;
     this.stats.counters.downstream_rq_completed++;

@@ -8,6 +8,7 @@ import type { SocketConnection } from '../io/socket-connection.ts';
 import { ActiveStream } from './active-stream.ts';
 import type { HttpConnectionInfo } from './connection-info.ts';
 import { FilterChain } from './filter-chain.ts';
+import { peerOf } from './request-headers.ts';
 import type { HcmEnvironment } from './stream-facts.ts';
 
 /** A connection that can be asked to end orderly. */
@@ -24,7 +25,8 @@ export class ConnectionManager {
   private readonly environment: HcmEnvironment;
 
   constructor(proxy: ProxyEnvironment, private readonly hcm: HcmRuntime) {
-    this.environment = { proxy, hcm, chain: new FilterChain(hcm), stats: proxy.stats.httpManager(hcm.statPrefix) };
+    const timed = hcm.streamIdleTimeoutMs > 0 || hcm.requestTimeoutMs > 0 || hcm.maxStreamDurationMs > 0;
+    this.environment = { proxy, hcm, chain: new FilterChain(hcm), stats: proxy.stats.httpManager(hcm.statPrefix), ownIp: proxy.node.id.split('~')[1] ?? '', timed };
   }
 
   /** Serves a connection; `unread` are bytes that listener filters have read. */
@@ -92,15 +94,16 @@ export class ConnectionManager {
 
   private handler(info: HttpConnectionInfo): RequestHandler {
     const { environment } = this;
+    const peer = peerOf(info.connection);
     return {
       onRequest(stream: ServerStream, end: boolean): BodyReceiver {
-        const active = new ActiveStream(environment, info, stream, end);
+        const active = new ActiveStream(environment, info, stream, end, peer);
         active.start();
         return active;
       },
       onCodecError(stream: ServerStream, error: CodecError): void {
         environment.stats.counters.downstream_cx_protocol_error++;
-        const active = new ActiveStream(environment, info, stream, true);
+        const active = new ActiveStream(environment, info, stream, true, peer);
         if (error.details.startsWith('http1.') || error.details === 'low_version') active.addFlag('DPE');
         active.onLocalReply({ status: error.status, body: error.body, details: error.details });
       },

@@ -5,7 +5,7 @@ import { head } from '../testing/head.ts';
 import { localResponse } from './local-reply.ts';
 import { normalizeRequestPath } from './path.ts';
 import { newRequestId } from './request-id.ts';
-import { receiveRequestHeaders } from './request-headers.ts';
+import { peerOf, receiveRequestHeaders } from './request-headers.ts';
 import { applyXfcc } from './xfcc.ts';
 
 const tls: TlsFacts = {
@@ -36,26 +36,26 @@ describe('receiveRequestHeaders', () => {
     ['a lie in it is no address', {}, { 'x-forwarded-for': 'evil"' }, { ip: '192.168.1.9', xff: 'evil"', proto: 'http', external: undefined }],
   ])('%s', (_name, options, given, expected) => {
     const request = head({ headers: given as Record<string, string> });
-    const source = receiveRequestHeaders(request, hcm(options), connection(), '10.0.0.1');
+    const source = receiveRequestHeaders(request, hcm(options), connection(), '10.0.0.1', peerOf(connection()));
     expect({ ip: source.ip, xff: request.headers.get('x-forwarded-for'), proto: request.headers.get('x-forwarded-proto'), external: request.headers.get('x-envoy-external-address') }).toEqual(expected);
     expect(request.scheme).toBe(expected.proto);
   });
 
   it('keeps request ids inside the mesh and replaces them at the edge', () => {
     const inside = head({ headers: { 'x-request-id': 'mine' } });
-    receiveRequestHeaders(inside, hcm(), connection(), '');
+    receiveRequestHeaders(inside, hcm(), connection(), '', peerOf(connection()));
     expect(inside.headers.get('x-request-id')).toBe('mine');
     const edge = head({ headers: { 'x-request-id': 'mine' } });
-    receiveRequestHeaders(edge, hcm({ useRemoteAddress: true }), connection(), '');
+    receiveRequestHeaders(edge, hcm({ useRemoteAddress: true }), connection(), '', peerOf(connection()));
     expect(edge.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
     const kept = head({ headers: { 'x-request-id': 'mine' } });
-    receiveRequestHeaders(kept, hcm({ useRemoteAddress: true, preserveExternalRequestId: true }), connection(), '');
+    receiveRequestHeaders(kept, hcm({ useRemoteAddress: true, preserveExternalRequestId: true }), connection(), '', peerOf(connection()));
     expect(kept.headers.get('x-request-id')).toBe('mine');
   });
 
   it('takes internal headers from nobody', () => {
     const request = head({ headers: { 'x-envoy-retry-on': '5xx', 'x-envoy-upstream-rq-timeout-ms': '1', 'x-envoy-internal': 'true', 'x-envoy-decorator-operation': 'op' } });
-    receiveRequestHeaders(request, hcm(), connection(true), '');
+    receiveRequestHeaders(request, hcm(), connection(true), '', peerOf(connection()));
     for (const name of ['x-envoy-retry-on', 'x-envoy-upstream-rq-timeout-ms', 'x-envoy-internal']) expect(request.headers.has(name)).toBe(false);
     expect(request.headers.get('x-envoy-decorator-operation')).toBe('op');
   });

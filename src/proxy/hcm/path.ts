@@ -7,13 +7,18 @@ type PathOptions = Pick<HcmRuntime, 'normalizePath' | 'mergeSlashes' | 'escapedS
 /** Nearly every path: nothing that normalization could change. */
 const PLAIN = /^(?:\/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)*\/?(?:\?[^#]*)?$/;
 
+/** True when {@link normalizeRequestPath} would change nothing, whatever the options. */
+export function isPlainPath(path: string): boolean {
+  return PLAIN.test(path);
+}
+
 /**
  * Normalizes the path of a request: RFC 3986 dot segments and percent-encoded unreserved bytes, backslashes, doubled and escaped slashes, as the options ask.
  * A fragment is dropped, as Istio's bootstrap tells Envoy (`http_reject_path_with_fragment: false`); `%00` is refused.
  * @see Envoy path_utility.cc
  */
 export function normalizeRequestPath(written: string, options: PathOptions): PathOutcome {
-  if (PLAIN.test(written)) return { kind: 'ok', path: written };
+  if (isPlainPath(written)) return { kind: 'ok', path: written };
   const fragment = written.indexOf('#');
   const path = fragment < 0 ? written : written.slice(0, fragment);
   const mark = path.indexOf('?');

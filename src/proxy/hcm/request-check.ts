@@ -2,7 +2,7 @@ import type { HcmRuntime } from '../config/runtime.ts';
 import type { LocalReply } from '../filters/http-filter.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { RouteAction } from '../route/route-table.ts';
-import { normalizeRequestPath } from './path.ts';
+import { isPlainPath, normalizeRequestPath } from './path.ts';
 
 /** True: the route, or else the connection manager, takes upgrades of this kind; without an upgrade the request is a CONNECT, which nobody answers with 403 when no route is for it. */
 export function allowsUpgrade(upgrade: string | undefined, action: RouteAction | undefined, hcm: HcmRuntime): boolean {
@@ -17,10 +17,12 @@ export function refuseRequest(request: RequestHead, hcm: HcmRuntime): LocalReply
   if (request.method === 'CONNECT') return undefined;
   if (request.path === '') return { status: 404, body: '', details: 'missing_path_rejected' };
   if (!request.path.startsWith('/')) return { status: 404, body: '', details: 'absolute_path_rejected' };
-  const outcome = normalizeRequestPath(request.path, hcm);
-  if (outcome.kind === 'reject') return { status: 400, body: '', details: 'path_normalization_failed' };
-  request.path = outcome.path;
-  if (outcome.kind === 'redirect') return { status: 307, body: '', details: 'path_normalization_failed', headers: [['location', outcome.path]] };
+  if (!isPlainPath(request.path)) {
+    const outcome = normalizeRequestPath(request.path, hcm);
+    if (outcome.kind === 'reject') return { status: 400, body: '', details: 'path_normalization_failed' };
+    request.path = outcome.path;
+    if (outcome.kind === 'redirect') return { status: 307, body: '', details: 'path_normalization_failed', headers: [['location', outcome.path]] };
+  }
   if (hcm.stripPort === 'any') request.authority = request.authority.replace(/:\d*$/, '');
   else if (hcm.stripPort === 'matching') request.authority = request.authority.replace(request.scheme === 'https' ? /:443$/ : /:80$/, '');
   return undefined;

@@ -21,36 +21,41 @@ export interface RequestSource {
 }
 
 /**
- * Header rules on the way in: client address, x-forwarded-*, x-envoy-*, x-forwarded-client-cert, x-request-id.
+ * Header rules on the way in: client address, x-forwarded-*, x-envoy-*, x-forwarded-client-cert, x-request-id. `peer`: {@link peerOf} the connection.
  * @see Envoy ConnectionManagerUtility::mutateRequestHeaders
  */
-export function receiveRequestHeaders(head: RequestHead, hcm: HcmRuntime, connection: Connection, ownIp: string): RequestSource {
+export function receiveRequestHeaders(head: RequestHead, hcm: HcmRuntime, connection: Connection, ownIp: string, peer: RequestSource): RequestSource {
   const { headers } = head;
   const secure = connection.tls !== undefined;
-  let source: RequestSource = { ip: connection.remoteAddress, address: withPort(connection.remoteAddress, connection.remotePort) };
+  let source = peer;
   if (hcm.useRemoteAddress) source = edge(head, hcm, connection, source, ownIp);
   else {
-    const forwarded = lastForwarded(headers.getAll('x-forwarded-for'), hcm.xffTrustedHops);
+    const forwarded = headers.has('x-forwarded-for') ? lastForwarded(headers.getAll('x-forwarded-for'), hcm.xffTrustedHops) : undefined;
     if (forwarded !== undefined) source = { ip: forwarded, address: withPort(forwarded, 0) };
-    if (!headers.has('x-forwarded-proto')) headers.set('x-forwarded-proto', secure ? 'https' : 'http');
+    if (!headers.has('x-forwarded-proto')) headers.put('x-forwarded-proto', secure ? 'https' : 'http');
   }
   const proto = headers.get('x-forwarded-proto');
   if (proto === 'http' || proto === 'https') head.scheme = proto;
-  else headers.set('x-forwarded-proto', head.scheme);
+  else headers.put('x-forwarded-proto', head.scheme);
   for (const name of INTERNAL_ONLY) headers.remove(name);
   applyXfcc(headers, hcm.xfcc, hcm.xfccDetails, connection.tls);
   if (hcm.generateRequestId) {
     const keep = headers.has('x-request-id') && (!hcm.useRemoteAddress || hcm.preserveExternalRequestId);
-    if (!keep) headers.set('x-request-id', newRequestId());
+    if (!keep) headers.put('x-request-id', newRequestId());
   }
   return source;
+}
+
+/** The other end of a connection as the source of its requests. */
+export function peerOf(connection: Connection): RequestSource {
+  return { ip: connection.remoteAddress, address: withPort(connection.remoteAddress, connection.remotePort) };
 }
 
 /** The first proxy of the mesh: the peer is the client unless `xffTrustedHops` proxies stand before us. */
 function edge(head: RequestHead, hcm: HcmRuntime, connection: Connection, peer: RequestSource, ownIp: string): RequestSource {
   const { headers } = head;
   let source = peer;
-  const before = headers.getAll('x-forwarded-for').join(',');
+  const before = headers.has('x-forwarded-for') ? headers.getAll('x-forwarded-for').join(',') : '';
   if (hcm.xffTrustedHops > 0) {
     const trusted = lastForwarded(before === '' ? [] : [before], hcm.xffTrustedHops - 1);
     if (trusted !== undefined) source = { ip: trusted, address: withPort(trusted, 0) };
@@ -59,11 +64,11 @@ function edge(head: RequestHead, hcm: HcmRuntime, connection: Connection, peer: 
     // A loopback address means nothing to the next hop: Envoy names itself instead.
     const loopback = connection.remoteAddress.startsWith('127.') || connection.remoteAddress === '::1';
     const hop = loopback && ownIp !== '' ? ownIp : connection.remoteAddress;
-    headers.set('x-forwarded-for', before === '' ? hop : `${before},${hop}`);
+    headers.put('x-forwarded-for', before === '' ? hop : `${before},${hop}`);
   }
-  if (hcm.xffTrustedHops === 0 || !headers.has('x-forwarded-proto')) headers.set('x-forwarded-proto', connection.tls !== undefined ? 'https' : 'http');
+  if (hcm.xffTrustedHops === 0 || !headers.has('x-forwarded-proto')) headers.put('x-forwarded-proto', connection.tls !== undefined ? 'https' : 'http');
   for (const name of EDGE_ONLY) headers.remove(name);
-  headers.set('x-envoy-external-address', source.ip);
+  headers.put('x-envoy-external-address', source.ip);
   return source;
 }
 

@@ -19,9 +19,9 @@ function httpDate(): string {
 export function finishResponseHeaders(head: ResponseHead, hcm: HcmRuntime, requestId: string | undefined): void {
   const { headers } = head;
   if (hcm.serverHeaderTransformation === 'OVERWRITE' || (hcm.serverHeaderTransformation === 'APPEND_IF_ABSENT' && !headers.has('server'))) {
-    if (headers.get('server') !== hcm.serverName) headers.set('server', hcm.serverName);
+    if (headers.get('server') !== hcm.serverName) headers.put('server', hcm.serverName);
   }
-  if (!headers.has('date')) headers.set('date', httpDate());
+  if (!headers.has('date')) headers.put('date', httpDate());
   // The caller's proxy reads it from us; a workload's caller has no use for it.
   if (hcm.direction === 'outbound') headers.remove('x-envoy-decorator-operation');
   if (hcm.alwaysSetRequestIdInResponse && requestId !== undefined) headers.set('x-request-id', requestId);

@@ -19,12 +19,17 @@ export interface HcmEnvironment {
   readonly hcm: HcmRuntime;
   readonly chain: FilterChain;
   readonly stats: HttpStats;
+  /** Our own address, '' when the node does not say. */
+  readonly ownIp: string;
+  /** Some stream timeout is set for all streams. */
+  readonly timed: boolean;
 }
+
+const NO_FLAGS: readonly ResponseFlag[] = [];
 
 /** What a stream knows without doing anything: filters ask for it. */
 export abstract class StreamFacts {
-  readonly flags: ResponseFlag[] = [];
-  source: RequestSource;
+  flags = NO_FLAGS;
   choice: ClusterChoice | undefined;
   /** The answer, when it is our own. */
   local: LocalReply | undefined;
@@ -35,9 +40,9 @@ export abstract class StreamFacts {
     readonly environment: HcmEnvironment,
     readonly info: HttpConnectionInfo,
     readonly request: RequestHead,
-  ) {
-    this.source = { ip: info.connection.remoteAddress, address: info.remoteAddress };
-  }
+    /** The TCP peer, until headers say better. */
+    public source: RequestSource,
+  ) {}
 
   get direction(): TrafficRecord['direction'] {
     return this.environment.hcm.direction;
@@ -89,6 +94,6 @@ export abstract class StreamFacts {
   }
 
   addFlag(flag: ResponseFlag): void {
-    if (!this.flags.includes(flag)) this.flags.push(flag);
+    if (!this.flags.includes(flag)) this.flags = [...this.flags, flag];
   }
 }

@@ -39,13 +39,17 @@ export class FieldHeaders implements HeaderMap {
   }
 
   set(name: string, value: string): void {
+    this.put(name, safeValue(value));
+  }
+
+  put(name: string, value: string): void {
     for (let index = 0; index < this.fields.length; index += 2) {
       if (this.fields[index] !== name) continue;
-      this.fields[index + 1] = safeValue(value);
+      this.fields[index + 1] = value;
       this.removeFrom(name, index + 2);
       return;
     }
-    this.append(name, value);
+    this.fields.push(name, value);
   }
 
   append(name: string, value: string): void {

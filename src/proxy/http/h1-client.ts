@@ -101,7 +101,7 @@ export class H1ClientConnection implements ConnectionSink {
     }
     const { offsets } = this;
     const { status } = offsets;
-    this.headers.load(buffer, offsets);
+    this.headers.load(buffer, offsets, offsets.fieldsStart);
     if (status < 200 && !(status === 101 && exchange.upgrade !== undefined)) {
       if (status === 101) this.fail('http1.codec_error');
       else if (status === 100) exchange.receiver.onInformational({ status, headers: this.headers });

@@ -12,76 +12,113 @@ export function safeValue(value: string): string {
 }
 
 /**
- * Headers of an HTTP/1 head: the lines as one Latin-1 text with an offset table. Untouched lines are never turned into strings of their own; changes are
+ * Headers of an HTTP/1 head: the head as one Latin-1 text with an offset table. Untouched lines are never turned into strings of their own; changes are
  * kept beside them. One object per connection, loaded again for every message.
  */
 export class H1Headers implements HeaderMap {
   private text = '';
+  /** Rows as the parser made them; positions count from {@link base}. */
   private table = new Int32Array(4 * 32);
+  private base = 0;
+  private fieldsStart = 0;
   private count = 0;
   private dropped = 0;
-  /** Names and values by turns. */
-  private extra: string[] = [];
+  private nameLengths = 0;
+  /** Names and values by turns, the first `extras` entries. */
+  private readonly extra: string[] = [];
+  private extras = 0;
+  private extraLengths = 0;
 
-  /** Takes the lines of a parsed head out of its buffer. */
-  load(buffer: Buffer, offsets: HeadOffsets): void {
-    const base = offsets.fieldsStart;
+  /** Takes a parsed head from `base` on out of its buffer, and the parser's table for its own. */
+  load(buffer: Buffer, offsets: HeadOffsets, base: number): void {
     // Without the empty line.
     this.text = latin1(buffer, base, offsets.end - 2);
+    this.base = base;
+    this.fieldsStart = offsets.fieldsStart - base;
     this.count = offsets.count;
     this.dropped = offsets.dropped;
-    if (this.table.length < offsets.count << 2) this.table = new Int32Array(offsets.table.length);
-    for (let index = 0; index < offsets.count << 2; index++) this.table[index] = offsets.table[index]! - base;
-    if (this.extra.length > 0) this.extra = [];
+    this.nameLengths = offsets.nameLengths;
+    const { table } = this;
+    this.table = offsets.table;
+    offsets.table = table;
+    this.extras = 0;
+    this.extraLengths = 0;
   }
 
-  private matches(row: number, name: string): boolean {
-    const offset = row << 2;
-    const start = this.table[offset]!;
-    return this.table[offset + 1]! - start === name.length && name.length > 0 && this.text.startsWith(name, start);
+  /** A part of the loaded head by its place in the buffer it came from. */
+  part(start: number, end: number): string {
+    return this.text.substring(start - this.base, end - this.base);
+  }
+
+  private row(name: string, from: number): number {
+    const { table, base, text, count } = this;
+    const { length } = name;
+    for (let row = from; row < count; row++) {
+      const start = table[row << 2]!;
+      if (table[(row << 2) + 1]! - start === length && length > 0 && text.startsWith(name, start - base)) return row;
+    }
+    return -1;
   }
 
   private value(row: number): string {
-    return this.text.substring(this.table[(row << 2) + 2]!, this.table[(row << 2) + 3]);
+    return this.text.substring(this.table[(row << 2) + 2]! - this.base, this.table[(row << 2) + 3]! - this.base);
+  }
+
+  private extraIndex(name: string): number {
+    if ((this.extraLengths & (1 << name.length)) === 0) return -1;
+    for (let index = 0; index < this.extras; index += 2) if (this.extra[index] === name) return index;
+    return -1;
   }
 
   get(name: string): string | undefined {
-    for (let row = 0; row < this.count; row++) if (this.matches(row, name)) return this.value(row);
-    for (let index = 0; index < this.extra.length; index += 2) if (this.extra[index] === name) return this.extra[index + 1];
-    return undefined;
+    if ((this.nameLengths & (1 << name.length)) !== 0) {
+      const row = this.row(name, 0);
+      if (row >= 0) return this.value(row);
+    }
+    const index = this.extraIndex(name);
+    return index < 0 ? undefined : this.extra[index + 1];
   }
 
   has(name: string): boolean {
-    for (let row = 0; row < this.count; row++) if (this.matches(row, name)) return true;
-    for (let index = 0; index < this.extra.length; index += 2) if (this.extra[index] === name) return true;
-    return false;
+    return ((this.nameLengths & (1 << name.length)) !== 0 && this.row(name, 0) >= 0) || this.extraIndex(name) >= 0;
   }
 
   getAll(name: string): readonly string[] {
     const values: string[] = [];
-    for (let row = 0; row < this.count; row++) if (this.matches(row, name)) values.push(this.value(row));
-    for (let index = 0; index < this.extra.length; index += 2) if (this.extra[index] === name) values.push(this.extra[index + 1]!);
+    for (let row = this.row(name, 0); row >= 0; row = this.row(name, row + 1)) values.push(this.value(row));
+    for (let index = 0; index < this.extras; index += 2) if (this.extra[index] === name) values.push(this.extra[index + 1]!);
     return values;
   }
 
   set(name: string, value: string): void {
+    this.put(name, safeValue(value));
+  }
+
+  put(name: string, value: string): void {
     this.remove(name);
-    this.extra.push(name, safeValue(value));
+    this.add(name, value);
   }
 
   append(name: string, value: string): void {
-    this.extra.push(name, safeValue(value));
+    this.add(name, safeValue(value));
+  }
+
+  private add(name: string, value: string): void {
+    this.extra[this.extras++] = name;
+    this.extra[this.extras++] = value;
+    this.extraLengths |= 1 << name.length;
   }
 
   remove(name: string): void {
-    for (let row = 0; row < this.count; row++) {
-      if (!this.matches(row, name)) continue;
-      this.table[(row << 2) + 1] = this.table[row << 2]!;
-      this.dropped++;
+    if ((this.nameLengths & (1 << name.length)) !== 0) {
+      for (let row = this.row(name, 0); row >= 0; row = this.row(name, row + 1)) {
+        this.table[(row << 2) + 1] = this.table[row << 2]!;
+        this.dropped++;
+      }
     }
-    for (let index = 0; index < this.extra.length; ) {
-      if (this.extra[index] === name) this.extra.splice(index, 2);
-      else index += 2;
+    for (let index = this.extraIndex(name); index >= 0; index = this.extraIndex(name)) {
+      this.extra.copyWithin(index, index + 2, this.extras);
+      this.extras -= 2;
     }
   }
 
@@ -89,15 +126,15 @@ export class H1Headers implements HeaderMap {
     for (let row = 0; row < this.count; row++) {
       const start = this.table[row << 2]!;
       const end = this.table[(row << 2) + 1]!;
-      if (end > start) yield [this.text.substring(start, end), this.value(row)];
+      if (end > start) yield [this.part(start, end), this.value(row)];
     }
-    for (let index = 0; index < this.extra.length; index += 2) yield [this.extra[index]!, this.extra[index + 1]!];
+    for (let index = 0; index < this.extras; index += 2) yield [this.extra[index]!, this.extra[index + 1]!];
   }
 
   /** The lines as they go on the wire, each with its CRLF. */
   serialize(): string {
-    let out = this.dropped === 0 ? this.text : this.keptLines();
-    for (let index = 0; index < this.extra.length; index += 2) out += `${this.extra[index]}: ${this.extra[index + 1]}\r\n`;
+    let out = this.dropped > 0 ? this.keptLines() : this.fieldsStart === 0 ? this.text : this.text.substring(this.fieldsStart);
+    for (let index = 0; index < this.extras; index += 2) out += `${this.extra[index]}: ${this.extra[index + 1]}\r\n`;
     return out;
   }
 
@@ -110,10 +147,10 @@ export class H1Headers implements HeaderMap {
       const kept = this.table[(row << 2) + 1]! > start;
       if (kept && runStart < 0) runStart = start;
       else if (!kept && runStart >= 0) {
-        out += this.text.substring(runStart, start);
+        out += this.part(runStart, start);
         runStart = -1;
       }
     }
-    return runStart >= 0 ? out + this.text.substring(runStart) : out;
+    return runStart >= 0 ? out + this.text.substring(runStart - this.base) : out;
   }
 }

@@ -15,7 +15,7 @@ const parse = (text: string, limits = LIMITS): { outcome: number; head: HeadOffs
   const head = new HeadOffsets();
   const outcome = parseRequestHead(buffer, 0, buffer.length, head, limits);
   const headers = new H1Headers();
-  if (outcome === PARSE.complete) headers.load(buffer, head);
+  if (outcome === PARSE.complete) headers.load(buffer, head, head.fieldsStart);
   return { outcome, head, headers };
 };
 const GET = 'GET /p HTTP/1.1\r\n';

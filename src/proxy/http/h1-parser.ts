@@ -57,10 +57,13 @@ export class HeadOffsets {
   nominates = false;
   hostRow = -1;
   expectContinue = false;
+  /** Bit n: there is a name of n (mod 32) bytes. Tells without a look at the lines that nearly every name asked for is not there. */
+  nameLengths = 0;
 
   reset(): void {
     this.count = 0;
     this.dropped = 0;
+    this.nameLengths = 0;
     this.contentLength = -1;
     this.chunked = this.close = this.keepAlive = this.wantsUpgrade = this.nominates = this.expectContinue = false;
     this.upgradeRow = this.connectionRow = this.hostRow = -1;
@@ -203,6 +206,7 @@ export function parseFields(buffer: Buffer, start: number, end: number, head: He
     table[offset + 2] = valueStart;
     table[offset + 3] = valueEnd;
     head.count = row + 1;
+    head.nameLengths |= 1 << (nameEnd - nameStart);
     const special = noteSpecial(buffer, row, nameStart, nameEnd, valueStart, valueEnd, head, request);
     if (special < 0) return special;
     transferEncodings += special;

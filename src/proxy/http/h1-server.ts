@@ -1,6 +1,6 @@
 import { beginBatch, endBatch } from '../io/batch.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
-import { latin1 } from '../io/latin1.ts';
+import { IdleTimer } from '../io/idle-timer.ts';
 import { ChunkDecoder } from './chunked.ts';
 import { FieldHeaders, headerLines } from './field-headers.ts';
 import { H1Headers } from './h1-headers.ts';
@@ -9,7 +9,7 @@ import { LF } from './h1-syntax.ts';
 import type { HeadLimits } from './h1-parser.ts';
 import { splitTarget } from './h1-target.ts';
 import type { HeaderMap, RequestHead, ResponseHead } from './message.ts';
-import { statusText } from './status-text.ts';
+import { statusLine } from './status-text.ts';
 import type { BodyReceiver, CodecError, RequestHandler, ServerStream } from './stream.ts';
 
 export interface H1ServerOptions {
@@ -64,7 +64,7 @@ export class H1ServerConnection implements ConnectionSink {
   private requests = 0;
   private draining = false;
   private peerEnded = false;
-  private idleTimer: NodeJS.Timeout | undefined;
+  private readonly idleTimer = new IdleTimer(() => this.connection.close());
   private headTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -122,8 +122,10 @@ export class H1ServerConnection implements ConnectionSink {
       this.armHeadTimer();
       return end;
     }
-    clearTimeout(this.headTimer);
-    this.headTimer = undefined;
+    if (this.headTimer !== undefined) {
+      clearTimeout(this.headTimer);
+      this.headTimer = undefined;
+    }
     if (outcome !== PARSE.complete) {
       this.refuse(REFUSALS.get(outcome) ?? BAD_REQUEST, end - at);
       return end;
@@ -133,18 +135,19 @@ export class H1ServerConnection implements ConnectionSink {
   }
 
   private startRequest(buffer: Buffer, start: number): void {
-    const { offsets } = this;
+    const { offsets, headers } = this;
+    const hostOffset = offsets.hostRow << 2;
+    const hostStart = offsets.hostRow < 0 ? 0 : offsets.table[hostOffset + 2]!;
+    const hostEnd = offsets.hostRow < 0 ? 0 : offsets.table[hostOffset + 3]!;
     if (offsets.hostRow >= 0) offsets.drop(offsets.hostRow);
-    this.headers.load(buffer, offsets);
-    const method = latin1(buffer, offsets.methodStart, offsets.methodEnd);
-    const target = latin1(buffer, offsets.targetStart, offsets.targetEnd);
+    headers.load(buffer, offsets, offsets.methodStart);
+    const method = headers.part(offsets.methodStart, offsets.methodEnd);
+    const target = headers.part(offsets.targetStart, offsets.targetEnd);
     if (!METHODS.has(method)) {
       this.refuse({ status: 400, body: 'Bad Request', details: 'http1.codec_error' }, offsets.end - start);
       return;
     }
-    const hostOffset = offsets.hostRow << 2;
-    const host = offsets.hostRow < 0 ? '' : latin1(buffer, offsets.table[hostOffset + 2]!, offsets.table[hostOffset + 3]!);
-    const parts = splitTarget(method, target, host);
+    const parts = splitTarget(method, target, offsets.hostRow < 0 ? '' : headers.part(hostStart, hostEnd));
     if (parts === undefined) {
       this.refuse({ status: 400, body: 'Bad Request', details: 'http1.invalid_url' }, offsets.end - start);
       return;
@@ -165,12 +168,12 @@ export class H1ServerConnection implements ConnectionSink {
       protocol: offsets.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1',
       headers: this.headers,
     };
-    let upgrade = offsets.wantsUpgrade && offsets.upgradeRow >= 0 ? (this.headers.get('upgrade') ?? '').toLowerCase() : undefined;
+    let upgrade = offsets.wantsUpgrade && offsets.upgradeRow >= 0 ? (headers.get('upgrade') ?? '').toLowerCase() : undefined;
     if (upgrade === 'h2c') {
       // An offer that may be ignored (RFC 7540 section 3.2), as Envoy does.
       upgrade = undefined;
-      this.headers.remove('upgrade');
-      this.headers.remove('http2-settings');
+      headers.remove('upgrade');
+      headers.remove('http2-settings');
     }
     const raw = upgrade !== undefined || method === 'CONNECT';
     this.left = Math.max(0, offsets.contentLength);
@@ -181,6 +184,7 @@ export class H1ServerConnection implements ConnectionSink {
       this.chunks.reset();
       this.state = 'chunked';
     } else this.state = this.left > 0 ? 'length' : 'complete';
+    this.idleTimer.busy();
     const exchange = new H1Exchange(this, head, upgrade, close, offsets.end - start);
     this.exchange = exchange;
     exchange.receiver = this.handler.onRequest(exchange, this.state === 'complete');
@@ -271,6 +275,7 @@ export class H1ServerConnection implements ConnectionSink {
 
   private refuse(error: CodecError, bytes: number, known = { method: '', path: '' }): void {
     this.state = 'closed';
+    this.idleTimer.busy();
     const head: RequestHead = { ...known, authority: '', scheme: this.options.secure ? 'https' : 'http', protocol: 'HTTP/1.1', headers: new FieldHeaders() };
     const exchange = new H1Exchange(this, head, undefined, true, bytes);
     this.exchange = exchange;
@@ -278,11 +283,7 @@ export class H1ServerConnection implements ConnectionSink {
   }
 
   private armIdle(): void {
-    if (this.options.idleTimeoutMs <= 0) return;
-    if (this.idleTimer === undefined) this.idleTimer = setTimeout(() => {
-      if (this.exchange === undefined && !this.connection.destroyed) this.connection.close();
-    }, this.options.idleTimeoutMs).unref();
-    else this.idleTimer.refresh();
+    this.idleTimer.idle(this.options.idleTimeoutMs);
   }
 
   private armHeadTimer(): void {
@@ -311,7 +312,7 @@ export class H1ServerConnection implements ConnectionSink {
     const { exchange } = this;
     this.exchange = undefined;
     this.state = 'closed';
-    clearTimeout(this.idleTimer);
+    this.idleTimer.stop();
     clearTimeout(this.headTimer);
     exchange?.receiver?.onReset('connection termination', cause?.code ?? '');
     this.onClosed();
@@ -340,7 +341,7 @@ class H1Exchange implements ServerStream {
 
   sendInformational(head: ResponseHead): void {
     if (this.done) return;
-    this.write(`HTTP/1.1 ${head.status} ${statusText(head.status)}\r\n${headerLines(head.headers)}\r\n`);
+    this.write(`${statusLine('HTTP/1.1', head.status)}${headerLines(head.headers)}\r\n`);
   }
 
   sendHead(head: ResponseHead, end: boolean): void {
@@ -361,7 +362,7 @@ class H1Exchange implements ServerStream {
       }
     }
     if (this.close && !this.raw) framing += 'connection: close\r\n';
-    this.write(`HTTP/1.1 ${status} ${statusText(status)}\r\n${headerLines(headers)}${framing}\r\n`);
+    this.write(`${statusLine(this.head.protocol, status)}${headerLines(headers)}${framing}\r\n`);
     if (end) this.finish();
   }
 

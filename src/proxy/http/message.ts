@@ -11,6 +11,8 @@ export interface HeaderReader {
 export interface HeaderMap extends HeaderReader {
   /** Replaces all values of the name by one. */
   set(name: string, value: string): void;
+  /** The same for a value that cannot end its line: out of a parsed head, or made by ourselves of numbers, addresses and the like. */
+  put(name: string, value: string): void;
   /** Adds one more line. */
   append(name: string, value: string): void;
   remove(name: string): void;

@@ -1,3 +1,5 @@
+import type { RequestHead } from './message.ts';
+
 const TEXT: ReadonlyMap<number, string> = new Map([
   [100, 'Continue'], [101, 'Switching Protocols'], [102, 'Processing'], [103, 'Early Hints'],
   [200, 'OK'], [201, 'Created'], [202, 'Accepted'], [203, 'Non-Authoritative Information'], [204, 'No Content'], [205, 'Reset Content'],
@@ -15,7 +17,20 @@ const TEXT: ReadonlyMap<number, string> = new Map([
   [510, 'Not Extended'], [511, 'Network Authentication Required'],
 ]);
 
-/** Reason phrase of a status; `Unknown` when there is none. */
-export function statusText(status: number): string {
+/** `Unknown` when there is none. */
+function statusText(status: number): string {
   return TEXT.get(status) ?? 'Unknown';
+}
+
+const lines = new Map<number, string>();
+const oldLines = new Map<number, string>();
+
+/** `HTTP/1.1 200 OK` with its line end. Clients of HTTP/1.0 are answered in their version. */
+export function statusLine(protocol: RequestHead['protocol'], status: number): string {
+  const old = protocol === 'HTTP/1.0';
+  const known = old ? oldLines : lines;
+  let line = known.get(status);
+  // Statuses have three digits: there are 900 of them at most.
+  if (line === undefined) known.set(status, (line = `HTTP/1.${old ? 0 : 1} ${status} ${statusText(status)}\r\n`));
+  return line;
 }

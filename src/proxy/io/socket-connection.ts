@@ -222,8 +222,10 @@ export class SocketConnection implements Connection {
 
   private drainQueue(): void {
     if (this.text !== '') {
-      this.queue.push(this.text);
+      const { text } = this;
       this.text = '';
+      if (this.queue.length === 0) this.submitOne(text);
+      else this.queue.push(text);
     }
     while (!this.inFlight && this.queue.length > 0 && !this.destroyed) {
       const pieces = this.queue;
@@ -234,16 +236,28 @@ export class SocketConnection implements Connection {
   }
 
   private submit(pieces: Piece[]): void {
+    if (pieces.length === 1) {
+      this.submitOne(pieces[0]!);
+      return;
+    }
     let bytes = 0;
     for (const piece of pieces) bytes += piece.length;
+    this.noteSubmitted(bytes);
+    this.socket._writev!(pieces.map((chunk) => ({ chunk, encoding: encodingOf(chunk) })), this.onWritten);
+    this.wroteSync = false;
+  }
+
+  private submitOne(piece: Piece): void {
+    this.noteSubmitted(piece.length);
+    this.socket._write(piece, encodingOf(piece), this.onWritten);
+    this.wroteSync = false;
+  }
+
+  private noteSubmitted(bytes: number): void {
     this.bytesWritten += bytes;
     this.meter?.written(bytes);
     this.inFlight = true;
     this.wroteSync = true;
-    const first = pieces[0]!;
-    if (pieces.length === 1) this.socket._write(first, typeof first === 'string' ? 'latin1' : ('buffer' as BufferEncoding), this.onWritten);
-    else this.socket._writev!(pieces.map((chunk) => ({ chunk, encoding: (typeof chunk === 'string' ? 'latin1' : 'buffer') as BufferEncoding })), this.onWritten);
-    this.wroteSync = false;
   }
 
   private readonly onWritten = (error?: Error | null): void => {
@@ -313,6 +327,10 @@ export class SocketConnection implements Connection {
       endBatch();
     }
   }
+}
+
+function encodingOf(piece: Piece): BufferEncoding {
+  return typeof piece === 'string' ? 'latin1' : ('buffer' as BufferEncoding);
 }
 
 /** IPv4 addresses of dual-stack sockets without their `::ffff:` prefix. */

@@ -35,6 +35,8 @@ interface CompiledRoute {
   readonly path: PathMatch;
   readonly conditions: readonly Condition[];
   readonly entry: RouteEntry;
+  /** The answer that names it. */
+  readonly found: RouteLookup;
 }
 
 interface CompiledHost {
@@ -78,22 +80,22 @@ export function compileRouteConfiguration(config: RouteConfiguration, options: R
 
 function lookup(index: DomainIndex<CompiledHost>, ignorePort: boolean, head: RequestHead, { secure, random, metadata, trace }: LookupOptions): RouteLookup {
   const host = ignorePort ? withoutPort(head.authority) : head.authority;
-  const found = index.find(host);
-  if (!found) {
+  const virtualHost = index.value(host);
+  if (!virtualHost) {
     trace?.(`no virtual host has a domain for "${host}"`);
     return { kind: 'none' };
   }
-  trace?.(`virtual host "${found.value.name}" by domain "${found.by}"`);
-  if (found.value.requireTls && !secure) {
+  trace?.(`virtual host "${virtualHost.name}" by domain "${index.find(host)?.by}"`);
+  if (virtualHost.requireTls && !secure) {
     trace?.('the virtual host requires TLS and the request is plaintext');
     return { kind: 'tls-redirect' };
   }
   const input: MatchInput = { head, path: withoutQuery(head.path), random, metadata };
-  for (const route of found.value.routes) {
+  for (const route of virtualHost.routes) {
     const miss = firstMiss(route, input);
     if (miss === undefined) {
       trace?.(`route "${route.entry.name}" matches: ${route.path.text}`);
-      return { kind: 'found', route: route.entry };
+      return route.found;
     }
     trace?.(`route "${route.entry.name}" does not match: ${miss}`);
   }
@@ -137,7 +139,7 @@ function compileHost(host: VirtualHost, table: TableLevel): CompiledHost {
       attemptCount: { request: host.includeRequestAttemptCount, response: host.includeAttemptCountInResponse },
       samplingPercent: route.tracing?.randomSampling && fractionOf(route.tracing.randomSampling) * 100,
     };
-    return { path, conditions, entry };
+    return { path, conditions, entry, found: { kind: 'found', route: entry } };
   });
   // No address counts as internal by default, so EXTERNAL_ONLY asks of everybody what ALL asks.
   return { name: host.name, requireTls: host.requireTls !== TlsRequirement.NONE, routes };

@@ -27,6 +27,13 @@ export class DomainIndex<T> {
     if (!fresh) throw new Error(name === '*' ? 'only a single wildcard domain is permitted' : `only unique values for domains are permitted, "${domain}" is there twice`);
   }
 
+  /** What {@link find} finds, without the reason. */
+  value(host: string): T | undefined {
+    // Most hosts are written as they are configured.
+    const exact = this.exact.get(host);
+    return exact === undefined ? this.find(host)?.value : exact;
+  }
+
   /** `host` without port where ports are ignored; any case. A wildcard stands for at least one character. */
   find(host: string): { readonly value: T; readonly by: string } | undefined {
     const name = host.toLowerCase();

@@ -17,6 +17,7 @@ export interface MutationTarget {
 export function applyHeaderMutations(target: MutationTarget, mutations: HeaderMutations, known: Partial<TrafficRecord>): void {
   const { headers } = target;
   for (const name of mutations.remove) headers.remove(name);
+  if (mutations.set.length + mutations.setIfPresent.length + mutations.add.length + mutations.addIfAbsent.length === 0) return;
   const set: [string, string][] = [];
   const add: [string, string][] = [];
   for (const [name, value] of mutations.set) push(set, name, value, known);

@@ -5,6 +5,7 @@ import { H1ClientConnection } from '../http/h1-client.ts';
 import { H2ClientConnection } from '../http2/client.ts';
 import { STREAMS_BEFORE_SETTINGS } from '../http2/constants.ts';
 import type { Connection, PeerCertificate } from '../io/connection.ts';
+import { IdleTimer } from '../io/idle-timer.ts';
 import type { TlsContexts } from '../tls/contexts.ts';
 import { connectHost } from './connect-host.ts';
 import type { HostTarget } from './connect-host.ts';
@@ -30,7 +31,7 @@ interface Member {
   h1: H1ClientConnection | undefined;
   h2: H2ClientConnection | undefined;
   ready: ReadyConnection | undefined;
-  idleTimer: NodeJS.Timeout | undefined;
+  readonly idle: IdleTimer;
   gone: boolean;
 }
 
@@ -94,7 +95,7 @@ export class HostPool {
     for (;;) {
       const member = this.idle.pop();
       if (member === undefined) return undefined;
-      clearTimeout(member.idleTimer);
+      member.idle.busy();
       if (member.h1?.usable === true) return member.ready;
       this.forget(member);
     }
@@ -109,7 +110,7 @@ export class HostPool {
         member.h2.close();
         continue;
       }
-      clearTimeout(member.idleTimer);
+      member.idle.busy();
       return member.ready;
     }
     return undefined;
@@ -167,7 +168,7 @@ export class HostPool {
   }
 
   private adopt(connection: Connection, permit: Permit | undefined): void {
-    const member: Member = { permit, h1: undefined, h2: undefined, ready: undefined, idleTimer: undefined, gone: false };
+    const member: Member = { permit, h1: undefined, h2: undefined, ready: undefined, idle: new IdleTimer(() => this.idleTooLong(member)), gone: false };
     this.members.add(member);
     const { stats } = this.target.cluster;
     const facts = { localAddress: `${connection.localAddress}:${connection.localPort}`, peer: connection.tls?.peer, localUriSan: connection.tls?.localUriSan ?? '' };
@@ -230,17 +231,13 @@ export class HostPool {
   }
 
   private armIdle(member: Member): void {
-    const { idleTimeoutMs, stats } = this.target.cluster;
-    if (idleTimeoutMs <= 0 || member.gone) return;
-    if (member.idleTimer !== undefined) {
-      member.idleTimer.refresh();
-      return;
-    }
-    member.idleTimer = setTimeout(() => {
-      if (!this.idle.includes(member) && member.h2?.activeStreams !== 0) return;
-      stats.counters.upstream_cx_idle_timeout++;
-      this.closeMember(member);
-    }, idleTimeoutMs).unref();
+    if (!member.gone) member.idle.idle(this.target.cluster.idleTimeoutMs);
+  }
+
+  private idleTooLong(member: Member): void {
+    if (!this.idle.includes(member) && member.h2?.activeStreams !== 0) return;
+    this.target.cluster.stats.counters.upstream_cx_idle_timeout++;
+    this.closeMember(member);
   }
 
   private closeMember(member: Member): void {
@@ -252,7 +249,7 @@ export class HostPool {
   private forget(member: Member): void {
     if (member.gone) return;
     member.gone = true;
-    clearTimeout(member.idleTimer);
+    member.idle.stop();
     this.members.delete(member);
     const index = this.idle.indexOf(member);
     if (index >= 0) this.idle.splice(index, 1);

@@ -6,10 +6,22 @@ import { HostPool } from './host-pool.ts';
 /** How often hosts that EDS dropped are looked for. */
 const SWEEP_MS = 2000;
 
+interface RecentPool {
+  readonly pool: HostPool;
+  readonly tls: UpstreamTls | undefined;
+  readonly protocol: 'http1' | 'http2';
+}
+
+function sameTarget(a: HostTarget, b: HostTarget): boolean {
+  return a.cluster === b.cluster && a.alpn === b.alpn && a.serverName === b.serverName;
+}
+
 /** All upstream pools of the proxy: per host, transport and protocol. */
 export class UpstreamPools {
   private readonly pools = new Map<Host, Map<string, HostPool>>();
   private readonly transports = new WeakMap<UpstreamTls, number>();
+  /** What was asked of a host last, which is nearly always what is asked next: found without making a key. */
+  private readonly recent = new WeakMap<Host, RecentPool>();
   private nextTransport = 1;
   private readonly sweeper: NodeJS.Timeout;
 
@@ -21,6 +33,8 @@ export class UpstreamPools {
   pool(target: HostTarget, protocol: 'http1' | 'http2'): HostPool {
     const { cluster, host } = target;
     const { tls, proxyProtocol } = cluster.transportFor(host);
+    const recent = this.recent.get(host);
+    if (recent !== undefined && target.proxied === undefined && recent.tls === tls && recent.protocol === protocol && sameTarget(recent.pool.target, target)) return recent.pool;
     // A connection that names its client serves this client only.
     const client = proxyProtocol && target.proxied ? JSON.stringify(target.proxied) : '';
     const key = `${cluster.name}|${protocol}|${this.transportKey(tls, target)}|${client}`;
@@ -37,6 +51,7 @@ export class UpstreamPools {
       pool = made;
       ofHost.set(key, made);
     }
+    if (target.proxied === undefined) this.recent.set(host, { pool, tls, protocol });
     return pool;
   }
 
@@ -55,6 +70,7 @@ export class UpstreamPools {
 
   private drop(host: Host, key: string, pool: HostPool): void {
     const ofHost = this.pools.get(host);
+    if (this.recent.get(host)?.pool === pool) this.recent.delete(host);
     if (ofHost?.get(key) !== pool) return;
     ofHost.delete(key);
     if (ofHost.size === 0) this.pools.delete(host);

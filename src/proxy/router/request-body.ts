@@ -3,9 +3,11 @@ const MAX_KEPT_BYTES = 1_048_576;
 /** How much may wait for a connection before the client is paused. */
 const MAX_WAITING_BYTES = 65_536;
 
+const NOTHING: readonly Buffer[] = [];
+
 /** The part of a request body that has not left yet, or may have to leave again. */
 export class RequestBody {
-  private chunks: Buffer[] = [];
+  private chunks: readonly Buffer[] = NOTHING;
   private bytes = 0;
   private keep: boolean;
   /** Too large to be kept: no more tries. */
@@ -32,11 +34,13 @@ export class RequestBody {
       this.abandoned = true;
       outcome = 'overflow';
       if (!waiting) {
-        this.chunks = [];
+        this.chunks = NOTHING;
         return outcome;
       }
     }
-    this.chunks.push(Buffer.from(buffer.subarray(start, end)));
+    const chunk = Buffer.from(buffer.subarray(start, end));
+    if (this.chunks === NOTHING) this.chunks = [chunk];
+    else (this.chunks as Buffer[]).push(chunk);
     this.bytes += end - start;
     return outcome;
   }
@@ -44,12 +48,12 @@ export class RequestBody {
   /** What has to be sent to a new attempt; forgotten when no further attempt may follow. */
   take(): readonly Buffer[] {
     const { chunks } = this;
-    if (!this.keep) this.chunks = [];
+    if (!this.keep) this.chunks = NOTHING;
     return chunks;
   }
 
   drop(): void {
     this.keep = false;
-    this.chunks = [];
+    this.chunks = NOTHING;
   }
 }

@@ -1,10 +1,10 @@
 import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { FilterContext } from '../filters/http-filter.ts';
+import type { HttpConnectionInfo } from '../hcm/connection-info.ts';
 import type { RequestHead } from '../http/message.ts';
 import type { ClusterChoice, RouteEntry } from '../route/route-table.ts';
 import type { ForwardAction } from './prepare-request.ts';
-import type { ProxiedAddresses } from './proxy-header.ts';
 
 /** What is forwarded and where. */
 export interface RoutedRequest {
@@ -16,8 +16,8 @@ export interface RoutedRequest {
   readonly upgrade: string | undefined;
   readonly grpc: boolean;
   readonly sourceIp: string;
-  /** Made only when a host asks for a PROXY header. */
-  readonly proxied: () => ProxiedAddresses;
+  /** The client's connection, for hosts that ask for a PROXY header. */
+  readonly info: HttpConnectionInfo;
   /** `ip:port` the client wanted, for ORIGINAL_DST clusters. */
   readonly originalDestination: string | undefined;
   readonly upstreamAlpn: FilterContext['upstreamAlpn'];

@@ -7,6 +7,7 @@ import type { ResetReason } from '../http/stream.ts';
 import { startMirrors } from './mirror.ts';
 import type { Mirror } from './mirror.ts';
 import { prepareRequest, timeoutOf } from './prepare-request.ts';
+import { proxiedAddresses } from './proxy-header.ts';
 import { RequestBody } from './request-body.ts';
 import { flagOf, resetDetails, resetReply } from './reset-reply.ts';
 import { RawPool, rawAlpn } from './raw-pool.ts';
@@ -30,6 +31,9 @@ export interface RouterOwner {
   resumeRequest(): void;
 }
 
+const NO_HOSTS: readonly Host[] = [];
+const NO_MIRRORS: readonly Mirror[] = [];
+
 /** Forwards one request: picks hosts, tries and tries again, keeps the time. @see Envoy router.cc */
 export class Router implements AttemptOwner {
   attempts = 0;
@@ -42,8 +46,8 @@ export class Router implements AttemptOwner {
   firstByteAt = 0;
   private attempt: UpstreamAttempt | undefined;
   private readonly body: RequestBody;
-  private readonly previous: Host[] = [];
-  private mirrors: readonly Mirror[] = [];
+  private previous: readonly Host[] = NO_HOSTS;
+  private mirrors: readonly Mirror[] = NO_MIRRORS;
   private requestComplete = false;
   private trailers: HeaderMap | undefined;
   private requestCompleteAt = 0;
@@ -73,10 +77,10 @@ export class Router implements AttemptOwner {
     this.hashKey = hash?.key;
     this.setCookie = hash?.setCookie;
     prepareRequest(head, entry, action, choice, known);
-    if (this.timeoutMs > 0) head.headers.set('x-envoy-expected-rq-timeout-ms', String(Math.ceil(this.timeoutMs)));
+    if (this.timeoutMs > 0) head.headers.put('x-envoy-expected-rq-timeout-ms', String(Math.ceil(this.timeoutMs)));
     this.request.inject?.(head);
     if (action.maxStreamDurationMs > 0) this.durationTimer = setTimeout(() => this.onTooLong(), action.maxStreamDurationMs).unref();
-    this.mirrors = startMirrors(this.environment, this.request, end);
+    if (action.mirrors.length > 0) this.mirrors = startMirrors(this.environment, this.request, end);
     if (end) this.completeRequest(undefined);
     this.tryOnce();
   }
@@ -131,7 +135,7 @@ export class Router implements AttemptOwner {
 
   private tryOnce(): void {
     const { cluster, head, upstreamAlpn, originalDestination, action } = this.request;
-    const avoid = action.retry?.avoidPreviousHosts === true ? this.previous : [];
+    const avoid = action.retry?.avoidPreviousHosts === true ? this.previous : NO_HOSTS;
     this.attempts++;
     const host = cluster.pick({ hashKey: this.hashKey, previous: avoid, originalDestination, random: this.environment.random });
     if (host === undefined) {
@@ -141,17 +145,18 @@ export class Router implements AttemptOwner {
     }
     this.host = host;
     this.transportFailure = '';
-    if (this.request.entry.attemptCount.request) head.headers.set('x-envoy-attempt-count', String(this.attempts));
+    if (this.request.entry.attemptCount.request) head.headers.put('x-envoy-attempt-count', String(this.attempts));
     const http2 = cluster.protocol === 'http2' || (cluster.protocol === 'use-downstream' && head.protocol === 'HTTP/2');
-    const colon = head.authority.lastIndexOf(':');
-    const serverName = colon > head.authority.lastIndexOf(']') ? head.authority.slice(0, colon) : head.authority;
+    const { tls, proxyProtocol } = cluster.transportFor(host);
+    const serverName = tls?.autoSni === true ? withoutPort(head.authority) : undefined;
+    const proxied = proxyProtocol && proxiedAddresses(this.request.info);
     const attempt = new UpstreamAttempt(cluster, host, this);
     this.attempt = attempt;
     if (action.terminateConnect !== undefined && (head.method === 'CONNECT' || (head.method === 'POST' && action.terminateConnect.andPost))) {
-      attempt.open(new RawPool({ cluster, host, alpn: rawAlpn(cluster.transportFor(host).tls?.alpn), serverName, proxied: cluster.transportFor(host).proxyProtocol && this.request.proxied() }, this.environment.contexts));
+      attempt.open(new RawPool({ cluster, host, alpn: rawAlpn(tls?.alpn), serverName, proxied }, this.environment.contexts));
       return;
     }
-    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName, proxied: cluster.transportFor(host).proxyProtocol && this.request.proxied() }, http2 ? 'http2' : 'http1'));
+    attempt.open(this.environment.pools.pool({ cluster, host, alpn: upstreamAlpn?.get(http2 ? 'http2' : 'http1'), serverName, proxied }, http2 ? 'http2' : 'http1'));
   }
 
   onReady(attempt: UpstreamAttempt): void {
@@ -181,7 +186,7 @@ export class Router implements AttemptOwner {
 
   onHead(attempt: UpstreamAttempt, head: ResponseHead, end: boolean): void {
     if (this.over) return;
-    clearTimeout(this.tryTimer);
+    if (this.tryTimer !== undefined) clearTimeout(this.tryTimer);
     const policy = this.request.action.retry;
     if (policy !== undefined) {
       const again = retriesResponse(policy, head);
@@ -192,7 +197,7 @@ export class Router implements AttemptOwner {
     this.headSent = true;
     this.body.drop();
     // Counted from the request's end: an answer that comes before it has no such time.
-    if (this.requestComplete) head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, Math.round(this.firstByteAt - this.requestCompleteAt))));
+    if (this.requestComplete) head.headers.put('x-envoy-upstream-service-time', String(Math.max(0, Math.round(this.firstByteAt - this.requestCompleteAt))));
     if (end) this.finish();
     this.owner.onHead(head, end);
   }
@@ -242,7 +247,7 @@ export class Router implements AttemptOwner {
     }
     counters.upstream_rq_retry++;
     counters.upstream_rq_retry_backoff_exponential++;
-    this.previous.push(attempt.host);
+    this.previous = [...this.previous, attempt.host];
     attempt.cancel();
     this.attempt = undefined;
     // Held until the retry has its own answer: the breaker counts retries in flight.
@@ -321,4 +326,10 @@ export class Router implements AttemptOwner {
     for (const mirror of this.mirrors) mirror.onRequestOver(this.requestComplete);
     this.body.drop();
   }
+}
+
+/** The host of an authority, for SNI. */
+function withoutPort(authority: string): string {
+  const colon = authority.lastIndexOf(':');
+  return colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
 }

@@ -18,8 +18,12 @@ export interface AttemptOwner {
 /** gRPC status → HTTP status, as outlier detection counts it. @see Envoy Grpc::Utility::grpcToHttpStatus */
 const HTTP_OF_GRPC: readonly number[] = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
 
+const CONNECTED: AttemptOutcome = { kind: 'connected' };
+/** Outcomes by status, made once. */
+const STATUS_OUTCOMES = new Map<number, AttemptOutcome>();
+
 /** One try of one request on one host. */
-export class UpstreamAttempt implements ResponseReceiver {
+export class UpstreamAttempt implements ResponseReceiver, PoolWaiter {
   connection: ReadyConnection | undefined;
   /** Undefined until the head was sent. */
   stream: ClientStream | undefined;
@@ -39,20 +43,19 @@ export class UpstreamAttempt implements ResponseReceiver {
 
   /** Asks the pool for a connection. */
   open(pool: { acquire(waiter: PoolWaiter): (() => void) | undefined }): void {
-    this.withdraw = pool.acquire({
-      onReady: (connection) => this.ready(connection),
-      onFailure: (reason, transportFailure) => {
-        this.withdraw = undefined;
-        if (this.over) return;
-        this.over = true;
-        if (reason !== 'overflow') this.cluster.report(this.host, { kind: 'connect-failure' });
-        this.owner.onLost(this, reason, transportFailure);
-      },
-    });
+    this.withdraw = pool.acquire(this);
     if (this.over || this.stream !== undefined) this.withdraw = undefined;
   }
 
-  private ready(connection: ReadyConnection): void {
+  onFailure(reason: ResetReason, transportFailure: string): void {
+    this.withdraw = undefined;
+    if (this.over) return;
+    this.over = true;
+    if (reason !== 'overflow') this.cluster.report(this.host, { kind: 'connect-failure' });
+    this.owner.onLost(this, reason, transportFailure);
+  }
+
+  onReady(connection: ReadyConnection): void {
     this.withdraw = undefined;
     this.permit = this.cluster.admit('request');
     if (this.permit === undefined) {
@@ -67,7 +70,7 @@ export class UpstreamAttempt implements ResponseReceiver {
     this.host.activeRequests++;
     stats.counters.upstream_rq_total++;
     stats.gauges.upstream_rq_active++;
-    this.report({ kind: 'connected' });
+    this.report(CONNECTED);
     this.owner.onReady(this);
   }
 
@@ -153,7 +156,10 @@ export class UpstreamAttempt implements ResponseReceiver {
   }
 
   private reportStatus(httpStatus: number): void {
-    this.report({ kind: 'status', httpStatus });
+    let outcome = STATUS_OUTCOMES.get(httpStatus);
+    // Statuses have three digits: there are 900 of them at most.
+    if (outcome === undefined) STATUS_OUTCOMES.set(httpStatus, (outcome = { kind: 'status', httpStatus }));
+    this.report(outcome);
   }
 
   private report(outcome: AttemptOutcome): void {

@@ -9,6 +9,7 @@ export function headers(initial: Readonly<Record<string, string | readonly strin
     has: (name) => lines.some(([key]) => key === name),
     getAll: (name) => lines.filter(([key]) => key === name).map(([, value]) => value),
     set: (name, value) => void (lines = [...lines.filter(([key]) => key !== name), [name, value]]),
+    put: (name, value) => void (lines = [...lines.filter(([key]) => key !== name), [name, value]]),
     append: (name, value) => void lines.push([name, value]),
     remove: (name) => void (lines = lines.filter(([key]) => key !== name)),
     entries: () => lines[Symbol.iterator](),
