@@ -12,6 +12,7 @@ interface CommandRow {
 /** In the order in which `--help` lists them. */
 const COMMANDS: readonly CommandRow[] = [
   { names: ['up'], load: async () => (await import('./commands/up.ts')).addUp },
+  { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
   { names: ['down'], load: async () => (await import('./commands/down.ts')).addDown },
   { names: ['status'], load: async () => (await import('./commands/status.ts')).addStatus },
   { names: ['kubeconfig'], load: async () => (await import('./commands/kubeconfig.ts')).addKubeconfig },
@@ -21,8 +22,8 @@ const COMMANDS: readonly CommandRow[] = [
   { names: ['proxy-config', 'pc'], load: async () => (await import('./commands/proxy-config.ts')).addProxyConfig },
   { names: ['kube-inject'], load: async () => (await import('./commands/kube-inject.ts')).addKubeInject },
   { names: ['analyze'], load: async () => (await import('./commands/analyze.ts')).addAnalyze },
-  { names: ['experimental', 'x', 'exp'], load: async () => (await import('./commands/experimental.ts')).addExperimental },
   { names: ['validate', 'v'], load: async () => (await import('./commands/validate.ts')).addValidate },
+  { names: ['experimental', 'x', 'exp'], load: async () => (await import('./commands/experimental.ts')).addExperimental },
   { names: ['waypoint'], load: async () => (await import('./commands/waypoint.ts')).addWaypoint },
   { names: ['ztunnel-config', 'zc'], load: async () => (await import('./commands/ztunnel-config.ts')).addZtunnelConfig },
   { names: ['load'], load: async () => (await import('./commands/load.ts')).addLoad },

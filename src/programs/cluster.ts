@@ -59,6 +59,8 @@ const GOODBYE_MS = 300;
 
 async function main(): Promise<void> {
   setLogSink((line) => process.stderr.write(line));
+  // Containers run as other users; what is secret is written with a mode of its own.
+  process.umask(0o022);
   const config = JSON.parse(process.env[CLUSTER_CONFIG_VARIABLE] ?? '') as ClusterConfig;
   delete process.env[CLUSTER_CONFIG_VARIABLE];
   const progress = progressWriter(config.progressFd);

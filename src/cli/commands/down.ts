@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { initPidOf, cleanState, readRuntime } from '../../local/launcher/runtime.ts';
 import { LockedError, takeLock } from '../../local/launcher/lock.ts';
 import { endLeftovers, stopCluster } from '../../local/launcher/launch.ts';
+import { stateObstacle } from '../../local/launcher/state-check.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
 import { Progress } from '../output.ts';
 
@@ -19,6 +20,12 @@ export function addDown(program: Command): void {
 }
 
 async function down(dir: StateDir, keepData: boolean): Promise<void> {
+  const closed = stateObstacle(dir);
+  if (closed) {
+    process.stderr.write(`Error: ${closed.what}\n      ${closed.fix}\n`);
+    process.exitCode = 1;
+    return;
+  }
   const release = lock(dir);
   if (!release) return;
   try {

@@ -25,7 +25,7 @@ interface PodLine {
 interface Status {
   /** The API answers and every pod that should be ready is. */
   readonly ready: boolean;
-  /** `root` or `user-namespace`: as whom the pods' network namespaces were made; absent when nothing runs. */
+  /** `root` or `user-namespace`: as whom the pods' network namespaces were made; `unprivileged`: pods are on loopback addresses; absent when nothing runs. */
   readonly network?: string;
   readonly dataPlane?: string;
   readonly kubeconfig?: string;

@@ -1,6 +1,6 @@
 /** `up`: the mesh on this machine, with one command. */
 import { existsSync } from 'node:fs';
-import { basename, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import type { DataPlane } from '../../local/cluster-config.ts';
@@ -11,6 +11,7 @@ import { chooseNetwork, NETWORK_CHOICES, type NetworkChoice } from '../../local/
 import { networkOf } from '../../local/settings.ts';
 import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
 import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
+import { packageObstacle, stateObstacle } from '../../local/launcher/state-check.ts';
 import { stateDir, type StateDir } from '../../local/state-dir.ts';
 import { SAMPLE_NAMES, samplesDirectory } from '../mesh-install.ts';
 import { Progress } from '../output.ts';
@@ -61,6 +62,8 @@ async function up(flags: Flags): Promise<void> {
   const refusal = refuseFlags(flags);
   if (refusal !== undefined) return fail(refusal);
   const dir = stateDir();
+  const closed = stateObstacle(dir);
+  if (closed) return fail(`${closed.what}\n      ${closed.fix}`);
   const release = lock(dir);
   if (!release) return;
   try {
@@ -107,6 +110,8 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   const { network } = choice;
   const kind = networkOf(network.mode);
   if (kind === 'loopback' && flags.dataPlane === 'envoy') return fail(`Envoy needs network namespaces, and this would be the loopback network (${network.why}): use --data-plane proxy`);
+  const unreadable = network.mode === 'root' ? packageObstacle(dirname(import.meta.dirname)) : undefined;
+  if (unreadable) return fail(`${unreadable.what}\n      ${unreadable.fix}`);
   const envoyPath = flags.dataPlane === 'envoy' ? findEnvoy() : undefined;
   if (flags.dataPlane === 'envoy' && envoyPath === undefined) return fail('Envoy is missing: set ENVOY_BIN, put "envoy" on the PATH, or run "scripts/setup.sh --with-envoy"');
   const isNew = !existsSync(dir.data);

@@ -40,7 +40,7 @@ export function initPidOf(unsharePid: number): number | undefined {
 }
 
 /** The running cluster of a state directory; undefined when none runs. */
-export function readRuntime(dir: StateDir): RuntimeInfo | undefined {
+export function readRuntime(dir: Pick<StateDir, 'runtimeFile'>): RuntimeInfo | undefined {
   try {
     const info = JSON.parse(readFileSync(dir.runtimeFile, 'utf8')) as RuntimeInfo;
     return startTicksOf(info.pid) === info.startTicks && info.startTicks !== undefined ? info : undefined;
