@@ -1,7 +1,7 @@
 /** The protobuf messages that kubectl sends, field by number. Facts from the `generated.proto` files of k8s.io/api. */
 
 /** `int!` and `bool!` keep zero: there absent means something else. */
-export type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | 'quantity' | 'quantityMap' | 'json' | Message;
+export type FieldType = 'string' | 'int' | 'int!' | 'bool' | 'bool!' | 'bytes' | 'time' | 'intOrString' | 'map' | 'bytesMap' | 'textsMap' | 'quantity' | 'quantityMap' | 'json' | Message;
 export type Field = readonly [name: string, type: FieldType, repeated?: 'list'];
 export interface Message {
   readonly [field: number]: Field;
@@ -53,6 +53,16 @@ const DELETE_OPTIONS: Message = {
 };
 
 export const MESSAGES: Readonly<Record<string, Message>> = {
+  'certificates.k8s.io/v1/CertificateSigningRequest': {
+    1: ['metadata', META],
+    2: ['spec', {
+      1: ['request', 'bytes'], 2: ['username', 'string'], 3: ['uid', 'string'], 4: texts('groups'), 5: texts('usages'), 6: ['extra', 'textsMap'], 7: ['signerName', 'string'], 8: ['expirationSeconds', 'int!'],
+    }],
+    3: ['status', {
+      1: ['conditions', { 1: ['type', 'string'], 2: ['reason', 'string'], 3: ['message', 'string'], 4: ['lastUpdateTime', 'time'], 5: ['lastTransitionTime', 'time'], 6: ['status', 'string'] }, 'list'],
+      2: ['certificate', 'bytes'],
+    }],
+  },
   'v1/Namespace': { 1: ['metadata', META], 2: ['spec', { 1: ['finalizers', 'string', 'list'] }] },
   'v1/ConfigMap': { 1: ['metadata', META], 2: ['data', 'map'], 3: ['binaryData', 'bytesMap'], 4: ['immutable', 'bool!'] },
   'v1/Secret': { 1: ['metadata', META], 2: ['data', 'bytesMap'], 3: ['type', 'string'], 4: ['stringData', 'map'], 5: ['immutable', 'bool!'] },

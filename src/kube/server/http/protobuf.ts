@@ -80,6 +80,11 @@ function store(result: Record<string, unknown>, [name, kind, repeated]: Field, r
     setOwn(map, String(entry['key'] ?? ''), entry['value'] ?? '');
     return;
   }
+  if (kind === 'textsMap' && typeof raw !== 'bigint') {
+    const entry = decodeMessage(raw, { 1: ['key', 'string'], 2: ['value', { 1: ['items', 'string', 'list'] }] }, `${path}.${name}`);
+    setOwn((result[name] ??= {}) as Record<string, unknown>, String(entry['key'] ?? ''), (entry['value'] as { items?: unknown[] } | undefined)?.items ?? []);
+    return;
+  }
   const value = decodeValue(kind, raw, `${path}.${name}`);
   if (repeated) ((result[name] ??= []) as unknown[]).push(value ?? '');
   // An embedded Go struct: its fields are the parent's.
@@ -114,7 +119,7 @@ function decodeValue(kind: FieldType, raw: bigint | Buffer, path: string): unkno
       const { type, int, text } = decodeMessage(raw, { 1: ['type', 'int'], 2: ['int', 'int'], 3: ['text', 'string'] }, path);
       return type === 1 ? text : (int ?? 0);
     }
-    case 'int': case 'int!': case 'bool': case 'bool!': case 'map': case 'bytesMap': case 'quantityMap': throw badRequest(`proto: ${path} is no text`);
+    case 'int': case 'int!': case 'bool': case 'bool!': case 'map': case 'bytesMap': case 'textsMap': case 'quantityMap': throw badRequest(`proto: ${path} is no text`);
     default: {
       const inner = decodeMessage(raw, kind, path);
       return Object.keys(inner).length > 0 ? inner : undefined;
