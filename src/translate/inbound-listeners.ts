@@ -16,7 +16,7 @@ import { BLACK_HOLE_CLUSTER, DEFAULT_ROUTE, INBOUND_PASSTHROUGH_CLUSTER, inbound
 import { duration, socketAddress } from './proto.ts';
 import { inboundRetryPolicy } from './retry.ts';
 import { tcpFilters } from './tcp-proxy.ts';
-import { ALL_MTLS_ALPNS, mutualDownstreamTls, MTLS_HTTP_ALPNS, MTLS_TCP_ALPNS, PLAINTEXT_HTTP_ALPNS, serverTls } from './tls.ts';
+import { ALL_MTLS_ALPNS, mutualDownstreamTls, MTLS_HTTP_ALPNS, MTLS_TCP_ALPNS, plaintextHttpAlpns, serverTls } from './tls.ts';
 
 /** One port of the workload (or the passthrough for all others). */
 interface InboundPort {
@@ -111,7 +111,7 @@ function passthroughPorts(view: ProxyView, declared: readonly InboundPort[]): re
 }
 
 /** The table of §3.3: declared protocol × mode → chains. */
-function shapesOf(protocol: ListenerProtocol, mode: MtlsMode): readonly ChainShape[] {
+function shapesOf(protocol: ListenerProtocol, mode: MtlsMode, plainAlpns: readonly string[]): readonly ChainShape[] {
   if (protocol === 'http') {
     if (mode === 'STRICT') return [{ transport: 'tls', mtls: true, kind: 'http' }];
     if (mode === 'PERMISSIVE') return [{ transport: 'tls', alpns: ALL_MTLS_ALPNS, mtls: true, kind: 'http' }, { transport: 'raw_buffer', mtls: false, kind: 'http' }];
@@ -123,7 +123,7 @@ function shapesOf(protocol: ListenerProtocol, mode: MtlsMode): readonly ChainSha
     return [{ mtls: false, kind: 'tcp' }];
   }
   const mtlsHttp: ChainShape = { transport: 'tls', alpns: MTLS_HTTP_ALPNS, mtls: true, kind: 'http' };
-  const plainHttp: ChainShape = { transport: 'raw_buffer', alpns: PLAINTEXT_HTTP_ALPNS, mtls: false, kind: 'http' };
+  const plainHttp: ChainShape = { transport: 'raw_buffer', alpns: plainAlpns, mtls: false, kind: 'http' };
   if (mode === 'STRICT') return [mtlsHttp, { transport: 'tls', mtls: true, kind: 'tcp' }];
   // Two TCP chains, because Envoy does not go back from "raw_buffer" to a chain that asks for nothing.
   if (mode === 'DISABLE') return [plainHttp, { transport: 'raw_buffer', mtls: false, kind: 'tcp' }, { mtls: false, kind: 'tcp' }];
@@ -140,7 +140,7 @@ function chainsOf(view: ProxyView, port: InboundPort): FilterChain[] {
     const kind = port.protocol === 'HTTPS' || protocol === 'http' ? 'http' : 'tcp';
     return [buildChain(view, port, { transport: 'tls', mtls: false, kind }, serverTls(view.snapshot.mesh, port.tls, kind))];
   }
-  return shapesOf(protocol, port.mode).map((shape) => buildChain(view, port, shape, shape.mtls ? mutualDownstreamTls(view.snapshot.mesh, shape.kind) : undefined));
+  return shapesOf(protocol, port.mode, plaintextHttpAlpns(view.proxy.headers)).map((shape) => buildChain(view, port, shape, shape.mtls ? mutualDownstreamTls(view.snapshot.mesh, shape.kind) : undefined));
 }
 
 function buildChain(view: ProxyView, port: InboundPort, shape: ChainShape, transportSocket: TransportSocket | undefined): FilterChain {

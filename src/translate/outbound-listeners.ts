@@ -15,7 +15,7 @@ import { l4ChainMatch, outboundL4Chains, type L4Chain } from './l4-routes.ts';
 import { ALLOW_ANY_DYNAMIC_DNS, BLACK_HOLE_CLUSTER, hostWithPort, HTTP_PROXY_ROUTES, listenerName, PASSTHROUGH_CLUSTER, PASSTHROUGH_FILTER_CHAIN, VIRTUAL_OUTBOUND, VIRTUAL_OUTBOUND_BLACKHOLE, VIRTUAL_OUTBOUND_CATCHALL_HTTP, VIRTUAL_OUTBOUND_CATCHALL_TCP } from './names.ts';
 import { duration, socketAddress } from './proto.ts';
 import { tcpFilters } from './tcp-proxy.ts';
-import { PLAINTEXT_HTTP_ALPNS } from './tls.ts';
+import { plaintextHttpAlpns } from './tls.ts';
 import { catchAllVirtualHost, routeConfiguration } from './virtual-host.ts';
 
 const WILDCARD = '0.0.0.0';
@@ -129,7 +129,7 @@ function buildListener(view: ProxyView, entry: Entry): Listener {
   const chains: FilterChain[] = tcp.filter((chain) => chain !== fallThrough).map(({ match, filters }) => create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters }));
   if (entry.routes !== undefined)
     chains.push(create(FilterChainSchema, {
-      filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...PLAINTEXT_HTTP_ALPNS] },
+      filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...plaintextHttpAlpns(view.proxy.headers)] },
       filters: [httpConnectionManager(view, { direction: 'outbound', listener: name, routes: { rds: entry.routes } })],
     }));
   const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0 || chain.targets.some((target) => sniDynamicDnsFilter(view, target.cluster)));
@@ -173,7 +173,7 @@ function virtualOutbound(view: ProxyView): Listener {
 /** Plaintext HTTP on ports that the mesh does not know goes to the host it names. */
 function catchAllHttpChain(view: ProxyView): FilterChain {
   return create(FilterChainSchema, {
-    name: VIRTUAL_OUTBOUND_CATCHALL_HTTP, filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...PLAINTEXT_HTTP_ALPNS] },
+    name: VIRTUAL_OUTBOUND_CATCHALL_HTTP, filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...plaintextHttpAlpns(view.proxy.headers)] },
     filters: [httpConnectionManager(view, { direction: 'outbound', listener: VIRTUAL_OUTBOUND, routes: { inline: routeConfiguration(ALLOW_ANY_DYNAMIC_DNS, [catchAllVirtualHost(view)]) } })],
   });
 }

@@ -15,7 +15,12 @@ export const MTLS_TCP_ALPNS = ['istio-peer-exchange', 'istio'] as const;
 export const MTLS_HTTP_ALPNS = ['istio-http/1.0', 'istio-http/1.1', 'istio-h2'] as const;
 /** Order matters only for readers. */
 export const ALL_MTLS_ALPNS = ['istio', 'istio-peer-exchange', 'istio-http/1.0', 'istio-http/1.1', 'istio-h2'] as const;
-export const PLAINTEXT_HTTP_ALPNS = ['http/1.1', 'h2c'] as const;
+const PLAINTEXT_HTTP_ALPNS = ['http/1.1', 'h2c'] as const;
+
+/** What the HTTP inspector calls the plaintext that a proxy takes as HTTP. */
+export function plaintextHttpAlpns(headers: { readonly acceptHttp10: boolean }): readonly string[] {
+  return headers.acceptHttp10 ? ['http/1.0', ...PLAINTEXT_HTTP_ALPNS] : PLAINTEXT_HTTP_ALPNS;
+}
 
 export function rawBuffer(): TransportSocket {
   return create(TransportSocketSchema, { name: 'envoy.transport_sockets.raw_buffer', configType: { case: 'typedConfig', value: pack(RawBufferSchema) } });

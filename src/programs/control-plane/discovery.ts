@@ -34,6 +34,8 @@ export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' 
   readonly clock: Clock;
   /** Also proxies that did not prove who they are may have gateways' keys: for a control plane that serves one machine's loopback only. */
   readonly trustEverybody: boolean;
+  /** Every proxy answers HTTP/1.0 (`PILOT_HTTP10`). Default false: those whose node metadata say `HTTP10`. */
+  readonly acceptHttp10?: boolean;
 }
 
 export interface Discovery {
@@ -61,7 +63,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   const stateOf = (client: ConnectedClient): ProxyState => {
     let state = states.get(client);
     if (!state) {
-      const node = parseProxyNode(client.node);
+      const node = parseProxyNode(options.acceptHttp10 === true ? { ...client.node, metadata: { HTTP10: '1', ...client.node.metadata } } : client.node);
       if (!node) throw new Error(`node id ${client.node.id} is not type~ip~name.namespace~domain`);
       states.set(client, (state = { node, last: undefined, lastVersion: '', pushSinceMs: undefined, queuedAtMs: undefined, accepted: new Map() }));
     }
@@ -75,7 +77,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (state.lastVersion !== version || !state.last) {
       // Only the update right after the one this proxy has can be told as endpoints alone.
       const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
-      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last, dataPlaneOf(client));
+      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, maySeeSecrets(client, options), state.last, dataPlaneOf(client));
       state.lastVersion = version;
     }
     return state.last.resources;

@@ -94,8 +94,7 @@ function compileNetwork(chain: FilterChain, direction: TrafficRecord['direction'
     const tcp = unpackAny(typed, TcpProxySchema);
     if (stats) metrics = context.istioMetrics({ disableHostHeaderFallback: stats.disableHostHeaderFallback });
     else if (typed && factory) before.push(factory.create(typed.value));
-    else if (hcm && before.length > 0) throw new Error('network filters before a connection manager are not supported; use HTTP filters');
-    else if (hcm) network = compileHcm(hcm, direction, context);
+    else if (hcm) network = { ...compileHcm(hcm, direction, context), ...(before.length > 0 && { networkFilters: before }) };
     else if (tcp) network = { ...compileTcpProxy(tcp, direction, metrics, context), filters: before };
     else if (!PASSIVE_NETWORK_FILTERS.has(typed?.typeUrl ?? '')) throw new Error(`unknown network filter ${filter.name} (${typed?.typeUrl ?? 'no config'})`);
   });

@@ -103,6 +103,8 @@ export type XfccMode = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZ
 /** @see envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager */
 export interface HcmRuntime {
   readonly kind: 'hcm';
+  /** Asked in order before a byte of HTTP is read. Absent: nobody is. */
+  readonly networkFilters?: readonly NetworkFilter[];
   readonly statPrefix: string;
   readonly direction: TrafficRecord['direction'];
   readonly codec: 'auto' | 'http1' | 'http2';

@@ -22,11 +22,13 @@ export interface NetworkContext {
   readonly dynamicHosts: DynamicHosts;
   /** `ip:port` for a cluster whose hosts come by name. */
   useDestination(address: string): void;
+  /** Calls back once, when the connection is gone. */
+  onClose(done: () => void): void;
   /** Adds one to a counter, `tcp.rbac.denied`. */
   count(name: string): void;
 }
 
-/** A filter in front of a TCP proxy. Asked once, after the handshake and before anything is opened upstream. Shared by all connections. */
+/** A filter in front of a TCP proxy or a connection manager. Asked once, after the handshake and before anything is opened upstream. Shared by all connections. */
 export interface NetworkFilter {
   onConnection(context: NetworkContext): NetworkVerdict;
 }

@@ -362,6 +362,7 @@ class H1Exchange implements ServerStream {
       }
     }
     if (this.close && !this.raw) framing += 'connection: close\r\n';
+    else if (this.head.protocol === 'HTTP/1.0' && !this.raw) framing += 'connection: keep-alive\r\n';
     this.write(`${statusLine(this.head.protocol, status)}${headerLines(headers)}${framing}\r\n`);
     if (end) this.finish();
   }

@@ -1,6 +1,7 @@
 import type { DownstreamTlsRuntime, FilterChainRuntime, ListenerRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
 import type { ConnectionManager, DrainableConnection } from '../hcm/connection-manager.ts';
+import type { GuardedManager } from '../hcm/guarded-manager.ts';
 import type { CloseCause, Connection, ConnectionSink } from '../io/connection.ts';
 import { originalDestination } from '../io/native.ts';
 import type { SocketConnection } from '../io/socket-connection.ts';
@@ -21,7 +22,7 @@ export interface ListenerDirectory {
   /** The listener of a restored destination, if there is one. */
   listenerFor(address: string, port: number): ListenerRuntime | undefined;
   matcherOf(listener: ListenerRuntime): ChainMatcher;
-  networkFilter(network: FilterChainRuntime['network']): ConnectionManager | TcpProxy;
+  networkFilter(network: FilterChainRuntime['network']): ConnectionManager | GuardedManager | TcpProxy;
   statsOf(listener: ListenerRuntime): ListenerStats;
   /** The connection is gone. */
   forget(connection: IncomingConnection): void;

@@ -2,6 +2,7 @@ import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { FilterChainRuntime, HcmRuntime, ListenerRuntime, TcpProxyRuntime } from '../config/runtime.ts';
 import type { ProxyEnvironment } from '../environment.ts';
+import { GuardedManager } from '../hcm/guarded-manager.ts';
 import { ConnectionManager } from '../hcm/connection-manager.ts';
 import { listenTcp } from '../io/server.ts';
 import type { TcpServer } from '../io/server.ts';
@@ -31,7 +32,7 @@ export class ListenerSet implements ListenerDirectory {
   private readonly ports = new Map<string, BoundPort>();
   private readonly connections = new Set<IncomingConnection>();
   private readonly matchers = new WeakMap<ListenerRuntime, ChainMatcher>();
-  private readonly networkFilters = new WeakMap<HcmRuntime | TcpProxyRuntime, ConnectionManager | TcpProxy>();
+  private readonly networkFilters = new WeakMap<HcmRuntime | TcpProxyRuntime, ConnectionManager | GuardedManager | TcpProxy>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private nextId = 1;
   private draining = false;
@@ -118,10 +119,15 @@ export class ListenerSet implements ListenerDirectory {
     return matcher;
   }
 
-  networkFilter(network: HcmRuntime | TcpProxyRuntime): ConnectionManager | TcpProxy {
+  private manager(network: HcmRuntime): ConnectionManager | GuardedManager {
+    const manager = new ConnectionManager(this.environment, network);
+    return network.networkFilters === undefined ? manager : new GuardedManager(this.environment, network.networkFilters, manager);
+  }
+
+  networkFilter(network: HcmRuntime | TcpProxyRuntime): ConnectionManager | GuardedManager | TcpProxy {
     let filter = this.networkFilters.get(network);
     if (filter === undefined) {
-      filter = network.kind === 'hcm' ? new ConnectionManager(this.environment, network) : new TcpProxy(this.environment, network);
+      filter = network.kind === 'hcm' ? this.manager(network) : new TcpProxy(this.environment, network);
       this.networkFilters.set(network, filter);
     }
     return filter;

@@ -10,6 +10,7 @@ import { compileAction, compileFilterConfigs, type FilterConfigParser } from './
 import { DomainIndex, withoutPort } from './domain-index.ts';
 import { compileHeaderMatcher, compileQueryMatcher, parseQuery, requestHeaderSource } from './header-match.ts';
 import { compileHeaderMutations } from './header-mutations.ts';
+import { compileRateLimits } from './rate-limits.ts';
 import { compilePathMatch, withoutQuery, type PathMatch } from './path-match.ts';
 import type { HeaderMutations, LookupOptions, RouteEntry, RouteLookup, RouteTable } from './route-table.ts';
 
@@ -133,6 +134,7 @@ function compileHost(host: VirtualHost, table: TableLevel): CompiledHost {
       action,
       request: inOrder(table, compileHeaderMutations(route.requestHeadersToAdd, route.requestHeadersToRemove), hostLevel.request, table.request),
       response: inOrder(table, compileHeaderMutations(route.responseHeadersToAdd, route.responseHeadersToRemove), hostLevel.response, table.response),
+      rateLimits: rateLimitsOf(route, host),
       typedPerFilterConfig: new Map([...table.filters, ...hostLevel.filters, ...filters]),
       decorator: route.decorator?.operation ?? '',
       origin: istioConfigOf(route.metadata),
@@ -143,6 +145,12 @@ function compileHost(host: VirtualHost, table: TableLevel): CompiledHost {
   });
   // No address counts as internal by default, so EXTERNAL_ONLY asks of everybody what ALL asks.
   return { name: host.name, requireTls: host.requireTls !== TlsRequirement.NONE, routes };
+}
+
+function rateLimitsOf(route: Route, host: VirtualHost): RouteEntry['rateLimits'] {
+  const action = route.action.case === 'route' ? route.action.value : undefined;
+  const own = compileRateLimits(action?.rateLimits ?? []);
+  return own.length === 0 || action?.includeVhRateLimits === true ? [...own, ...compileRateLimits(host.rateLimits)] : own;
 }
 
 function requireMatch(route: Route): RouteMatch {

@@ -1,6 +1,7 @@
 import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
 import type { DynamicMetadata } from '../filters/dynamic-metadata.ts';
 import type { RequestHead, ResponseHead } from '../http/message.ts';
+import type { RouteRateLimit } from './rate-limits.ts';
 
 /** Why a route was chosen or not; recorded only when somebody asked. */
 export type DecisionTrace = (reason: string) => void;
@@ -97,6 +98,8 @@ export interface RouteEntry {
   /** Mutations of route, virtual host and table, already in Envoy's order of application. */
   readonly request: readonly HeaderMutations[];
   readonly response: readonly HeaderMutations[];
+  /** What requests are counted as: the route's own, else those of its virtual host. */
+  readonly rateLimits: readonly RouteRateLimit[];
   /** Decoded per-filter configs, most specific first (route before virtual host), by filter name. */
   readonly typedPerFilterConfig: ReadonlyMap<string, unknown>;
   /** `reviews.default.svc.cluster.local:9080/*`: the span's operation. */

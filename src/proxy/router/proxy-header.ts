@@ -81,7 +81,15 @@ function readV2(bytes: Buffer): ReadProxyHeader {
   if (length < 2 * addressLength + 4) return { kind: 'broken' };
   const at = (offset: number): string => addressText(bytes.subarray(16 + offset, 16 + offset + addressLength));
   const ports = 16 + 2 * addressLength;
+  if (!tlvsFit(bytes, ports + 4, all)) return { kind: 'broken' };
   return { kind: 'header', bytes: all, addresses: { sourceAddress: at(0), destinationAddress: at(addressLength), sourcePort: bytes.readUInt16BE(ports), destinationPort: bytes.readUInt16BE(ports + 2) } };
+}
+
+/** What follows the addresses (TLVs) is read over, but must be whole: who writes it wrong may mean something else by the rest, too. */
+function tlvsFit(bytes: Buffer, from: number, end: number): boolean {
+  let at = from;
+  while (at + 3 <= end) at += 3 + bytes.readUInt16BE(at + 1);
+  return at === end;
 }
 
 function addressText(bytes: Buffer): string {

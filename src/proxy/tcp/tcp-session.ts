@@ -41,6 +41,8 @@ export class TcpSession {
   private downstreamEnded = false;
   private upstreamEnded = false;
   private over = false;
+  /** Filters that want to know of the end. */
+  private readonly closers: (() => void)[] = [];
   private early: Buffer[] = [];
   /** Set while a side's metadata is still to come. */
   private downstreamExchange: ExchangeReader | undefined;
@@ -76,7 +78,7 @@ export class TcpSession {
 
   private get filterContext(): NetworkContext {
     const { managers } = this.environment.stats;
-    return { info: this.info, metadata: this.metadata, sideCall: sideCalls(this.environment), dynamicHosts: this.environment.dynamicHosts, useDestination: (address) => void (this.destination = address), count: (name) => void (managers[name] = (managers[name] ?? 0) + 1) };
+    return { info: this.info, metadata: this.metadata, sideCall: sideCalls(this.environment), dynamicHosts: this.environment.dynamicHosts, useDestination: (address) => void (this.destination = address), onClose: (done) => void this.closers.push(done), count: (name) => void (managers[name] = (managers[name] ?? 0) + 1) };
   }
 
   /** The filters in front, one after the other. */
@@ -342,6 +344,7 @@ export class TcpSession {
     this.stats.counters.downstream_cx_rx_bytes_total += this.received;
     this.stats.counters.downstream_cx_tx_bytes_total += this.sent;
     this.config.record(this.record());
+    for (const done of this.closers) done();
     this.onClosed();
   }
 

@@ -1,3 +1,4 @@
+import type { DescriptorEntry } from '../../route/rate-limits.ts';
 import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { Connection } from '../../io/connection.ts';
 import { applyHeaderMutations } from '../../route/header-mutations.ts';
@@ -5,6 +6,7 @@ import { CONTINUE } from '../http-filter.ts';
 import type { FilterContext, FilterVerdict, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
 import { parseLocalRateLimit } from './config.ts';
 import type { LocalRateLimitConfig } from './config.ts';
+import type { Limits } from './limits.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 const TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit';
@@ -17,19 +19,23 @@ export const localRateLimitFilter: HttpFilterFactory = {
   parse: (_typeUrl, bytes) => parseLocalRateLimit(bytes),
   create(config, routeConfig) {
     const limit = (routeConfig ?? config) as LocalRateLimitConfig;
-    return limit.bucket === undefined || limit.enabled === 0 ? undefined : new LocalRateLimitFilter(limit);
+    return limit.make === undefined || limit.enabled === 0 ? undefined : new LocalRateLimitFilter(limit);
   },
 };
 
 class LocalRateLimitFilter implements HttpFilter {
   private readonly limited = new WeakSet<RequestHead>();
-  private readonly perConnection = new WeakMap<Connection, TokenBucket>();
+  private readonly counted = new WeakMap<RequestHead, TokenBucket>();
+  private readonly perConnection = new WeakMap<Connection, Limits>();
 
   constructor(private readonly limit: LocalRateLimitConfig) {}
 
   onRequest(head: RequestHead, context: FilterContext): FilterVerdict {
     const { limit } = this;
-    if (!hits(limit.enabled, context) || this.bucketOf(context).take(performance.now())) return CONTINUE;
+    if (!hits(limit.enabled, context)) return CONTINUE;
+    const { allowed, bucket } = this.limitsOf(context).take(limit.described ? this.descriptorsOf(head, context) : [], performance.now());
+    if (limit.tellsLimits && bucket !== undefined) this.counted.set(head, bucket);
+    if (allowed) return CONTINUE;
     if (!hits(limit.enforced, context)) {
       if (limit.whenNotEnforced) applyHeaderMutations({ headers: head.headers }, limit.whenNotEnforced, {});
       return CONTINUE;
@@ -39,20 +45,32 @@ class LocalRateLimitFilter implements HttpFilter {
   }
 
   onResponse(head: ResponseHead, context: FilterContext): void {
-    const { onLimited } = this.limit;
+    const { onLimited, tellsLimits } = this.limit;
     if (onLimited && this.limited.has(context.request)) applyHeaderMutations({ headers: head.headers }, onLimited, {});
+    const bucket = tellsLimits ? this.counted.get(context.request) : undefined;
+    if (bucket === undefined) return;
+    head.headers.set('x-ratelimit-limit', String(bucket.maxTokens));
+    head.headers.set('x-ratelimit-remaining', String(bucket.remaining(performance.now())));
+    head.headers.set('x-ratelimit-reset', String(bucket.resetSeconds));
   }
 
-  private bucketOf(context: FilterContext): TokenBucket {
+  private descriptorsOf(head: RequestHead, context: FilterContext): (readonly DescriptorEntry[])[] {
+    const input = { head, sourceIp: context.sourceIp, destinationCluster: context.destinationCluster, sourceCluster: context.node.cluster };
+    return (context.route?.rateLimits ?? []).flatMap(({ stage, descriptor }) => {
+      const entries = stage === this.limit.stage ? descriptor(input) : undefined;
+      return entries === undefined ? [] : [entries];
+    });
+  }
+
+  private limitsOf(context: FilterContext): Limits {
     const { limit } = this;
     if (!limit.perConnection) return limit.shared!;
     const { connection } = context.info;
-    let bucket = this.perConnection.get(connection);
-    if (bucket === undefined) this.perConnection.set(connection, (bucket = limit.bucket!()));
-    return bucket;
+    let limits = this.perConnection.get(connection);
+    if (limits === undefined) this.perConnection.set(connection, (limits = limit.make!()));
+    return limits;
   }
 }
-
 function hits(fraction: number, context: FilterContext): boolean {
   return fraction >= 1 || (fraction > 0 && context.random() < fraction);
 }
