@@ -6,6 +6,7 @@ import type { Service } from '../model/service.ts';
 import { endpointsOf, type MeshSnapshot } from '../model/snapshot.ts';
 import type { Workload } from '../model/workload.ts';
 import { contentHash } from '../model/hash.ts';
+import { PUBLIC } from '../model/visibility.ts';
 import type { KubeObject } from '../objects/meta.ts';
 import { allocateAddresses } from './address-allocation.ts';
 import { namespaceOf, referenceOf, type ResolveContext } from './context.ts';
@@ -27,6 +28,7 @@ import { checkReferences } from './references.ts';
 import { resolveRequestAuthentication, type FetchedKeySet } from './request-authentication.ts';
 import { resolveAuthority, resolveSecret } from './secret.ts';
 import { resolveServiceEntry } from './service-entry.ts';
+import { convertSmi } from './smi/convert.ts';
 import { resolveSidecar } from './sidecar.ts';
 import { reportUnsupported } from './unsupported.ts';
 import { resolveVirtualService } from './virtual-service.ts';
@@ -75,6 +77,7 @@ export function resolve(input: ResolveInput): Resolved {
   memo.finish();
   const converted = convertDialects({ input, mesh, kind, services, endpoints, features: input.gatewayApi ?? DEFAULT_FEATURES, issues });
   const legacy = convertLegacy({ ofKind: kind, mesh, issues });
+  const smi = convertSmi({ ofKind: kind, mesh, services, workloads: pods, issues });
   const made = <T>(objects: readonly KubeObject[], read: (object: KubeObject) => T | undefined): T[] => objects.flatMap((object) => guarded(issues, object, read) ?? []);
   const snapshot: MeshSnapshot = {
     kind: 'mesh-snapshot', mesh,
@@ -83,6 +86,7 @@ export function resolve(input: ResolveInput): Resolved {
     virtualServices: oldestFirst([
       ...mergeDelegates(keeping<ReadVirtualService>('networking.istio.io/VirtualService', (object) => resolveVirtualService(context, object), input.previous?.virtualServices), issues),
       ...converted.virtualServices.flatMap((route) => guarded(issues, route.object, (object) => resolveVirtualService(context, object, generatedRoute(route))) ?? []),
+      ...made(smi.virtualServices, (object) => resolveVirtualService(context, object, { visibility: PUBLIC })),
     ]),
     destinationRules: oldestFirst([...keeping('networking.istio.io/DestinationRule', (object) => resolveDestinationRule(context, object), input.previous?.destinationRules), ...made(converted.destinationRules, (object) => resolveDestinationRule(context, object))]),
     gateways: oldestFirst([...keeping('networking.istio.io/Gateway', (object) => resolveGateway(context, object), input.previous?.gateways), ...made(converted.gateways, (object) => resolveGateway(context, object, true))]),
@@ -94,7 +98,7 @@ export function resolve(input: ResolveInput): Resolved {
       ...keeping('security.istio.io/RequestAuthentication', (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map()), input.previous?.requestAuthentications, {}),
       ...made(legacy.get('RequestAuthentication') ?? [], (object) => resolveRequestAuthentication(context, object, input.keySets ?? new Map())),
     ]),
-    authorizationPolicies: oldestFirst(resolvePolicies(context, [...kind('security.istio.io/AuthorizationPolicy'), ...(legacy.get('AuthorizationPolicy') ?? [])], input.previous?.authorizationPolicies)),
+    authorizationPolicies: oldestFirst(resolvePolicies(context, [...kind('security.istio.io/AuthorizationPolicy'), ...(legacy.get('AuthorizationPolicy') ?? []), ...smi.authorizationPolicies], input.previous?.authorizationPolicies)),
     sidecars: oldestFirst(keeping('networking.istio.io/Sidecar', (object) => resolveSidecar(context, object), input.previous?.sidecars)),
     envoyFilters: oldestFirst(keeping('networking.istio.io/EnvoyFilter', (object) => resolveEnvoyFilter(context, object), input.previous?.envoyFilters)),
     secrets: new Map([
