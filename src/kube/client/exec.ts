@@ -1,6 +1,7 @@
 /** Runs a command in a container through the API server, over the WebSocket protocol kubectl uses. */
 import WebSocket from 'ws';
 import type { ClusterAccess } from './kube-config.ts';
+import { ProxyAgent } from './proxy-agent.ts';
 
 /** Channels of `v5.channel.k8s.io`: the first byte of every binary message. @see https://kubernetes.io/blog/2024/08/20/websockets-transition/ */
 export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
@@ -31,7 +32,8 @@ export async function execInPod(access: ClusterAccess, options: ExecOptions): Pr
   for (const part of options.command) query.append('command', part);
   const url = `${access.server.replace(/^http/, 'ws')}/api/v1/namespaces/${encodeURIComponent(options.namespace)}/pods/${encodeURIComponent(options.pod)}/exec?${query.toString()}`;
   const socket = new WebSocket(url, [...EXEC_PROTOCOLS], {
-    ...(authorization !== undefined && { headers: { authorization } }),
+    headers: { ...access.impersonation, ...(authorization === undefined ? {} : { authorization }) } as Record<string, string>,
+    ...(access.proxyUrl !== undefined && { agent: new ProxyAgent(new URL(access.proxyUrl), {}) }),
     ...(access.caPem !== undefined && { ca: access.caPem }),
     ...(certPem !== undefined && { cert: certPem }),
     ...(keyPem !== undefined && { key: keyPem }),

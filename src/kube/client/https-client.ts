@@ -1,12 +1,14 @@
 /** The Kubernetes API over HTTPS (or plain HTTP) with one pool of kept-alive connections. */
 import { Agent as HttpAgent, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Agent as HttpsAgent, request as httpsRequest, type AgentOptions } from 'node:https';
 import { messageOf } from '../../base/errors.ts';
 import { apiVersionOf, type ResourceType } from '../../objects/kind.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { ApiError, type DeleteOptions, type KubeClient, type ListOptions, type ListResult, type WatchEvent, type WriteOptions } from './client.ts';
-import type { ClusterAccess, Credentials } from './kube-config.ts';
+import type { ClusterAccess } from './kube-config.ts';
+import { ProxyAgent } from './proxy-agent.ts';
 import { listQuery, queryText, resourcePath, writeQuery } from './resource-path.ts';
+import type { Credentials } from './user-credentials.ts';
 import { watchEvents } from './watch-stream.ts';
 
 export interface HttpsClientOptions {
@@ -209,6 +211,7 @@ class HttpsClient implements HttpsKubeClient {
     const url = new URL(this.access.server + call.path);
     const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
     const headers = {
+      ...this.access.impersonation,
       accept: 'application/json',
       'user-agent': this.options.userAgent ?? 'meltemi',
       ...(credentials.authorization === undefined ? {} : { authorization: credentials.authorization }),
@@ -239,18 +242,17 @@ class HttpsClient implements HttpsKubeClient {
     this.agent?.destroy();
     this.agentCertPem = credentials.certPem;
     const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4 };
-    const { caPem, serverName, insecureSkipVerify } = this.access;
-    this.agent =
-      url.protocol === 'http:'
-        ? new HttpAgent(keepAlive)
-        : new HttpsAgent({
-            ...keepAlive,
-            minVersion: 'TLSv1.2',
-            rejectUnauthorized: insecureSkipVerify !== true,
-            ...(caPem === undefined ? {} : { ca: caPem }),
-            ...(serverName === undefined ? {} : { servername: serverName }),
-            ...(credentials.certPem === undefined ? {} : { cert: credentials.certPem, key: credentials.keyPem ?? '' }),
-          });
+    const { caPem, serverName, insecureSkipVerify, proxyUrl } = this.access;
+    const options: AgentOptions = {
+      ...keepAlive,
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: insecureSkipVerify !== true,
+      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...(credentials.certPem === undefined ? {} : { cert: credentials.certPem, key: credentials.keyPem ?? '' }),
+    };
+    if (url.protocol === 'http:') this.agent = new HttpAgent(keepAlive);
+    else this.agent = proxyUrl === undefined ? new HttpsAgent(options) : new ProxyAgent(new URL(proxyUrl), options);
     return this.agent;
   }
 }

@@ -1,20 +1,11 @@
 /** How to reach an API server: from a kubeconfig, or from inside a pod. */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { parse } from 'yaml';
-import { systemClock, type Clock } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
-
-/** What is presented to the API server besides a client certificate. */
-export interface Credentials {
-  /** Value of the `authorization` header. */
-  readonly authorization?: string;
-  readonly certPem?: string;
-  readonly keyPem?: string;
-}
+import { AccessError, impersonationOf, pem, text, tokenFileCredentials, userCredentials, type Credentials, type Fields } from './user-credentials.ts';
 
 /** An API server and the right to use it. */
 export interface ClusterAccess {
@@ -24,15 +15,14 @@ export interface ClusterAccess {
   /** Name expected in the server's certificate when it is not the host of `server`. */
   readonly serverName?: string;
   readonly insecureSkipVerify?: boolean;
+  /** `http://host:3128`: how the server is reached. */
+  readonly proxyUrl?: string;
+  /** Headers that say as whom requests are made. */
+  readonly impersonation?: Readonly<Record<string, string | string[]>>;
   /** Namespace of commands that name none. Default `default`. */
   readonly namespace: string;
   /** Asked before every request; answers from a cache unless `refresh` (after a 401) is set. */
   credentials(refresh?: boolean): Promise<Credentials>;
-}
-
-/** A kubeconfig or an environment that cannot be used; the message says why and what to do. */
-export class AccessError extends Error {
-  override name = 'AccessError';
 }
 
 interface NamedEntry {
@@ -41,7 +31,6 @@ interface NamedEntry {
   readonly user?: Fields;
   readonly context?: Fields;
 }
-type Fields = Readonly<Record<string, unknown>>;
 
 interface KubeConfigFile {
   readonly 'current-context'?: string;
@@ -116,92 +105,19 @@ function accessOf(config: KubeConfigFile, contextName = config['current-context'
   if (server === undefined) throw new AccessError(`cluster "${String(context['cluster'])}" has no server`);
   const caPem = pem(cluster, 'certificate-authority');
   const serverName = text(cluster, 'tls-server-name');
+  const proxyUrl = text(cluster, 'proxy-url');
+  if (proxyUrl !== undefined && !/^https?:\/\//.test(proxyUrl)) throw new AccessError(`cluster "${String(context['cluster'])}" has proxy-url "${proxyUrl}": only http and https proxies can be used`);
+  const impersonation = impersonationOf(user);
+  if (typeof impersonation === 'string') throw new AccessError(`user "${String(context['user'])}" ${impersonation}`);
   return {
     server: server.replace(/\/+$/, ''),
     ...(caPem === undefined ? {} : { caPem }),
     ...(serverName === undefined ? {} : { serverName }),
     ...(cluster['insecure-skip-tls-verify'] === true ? { insecureSkipVerify: true } : {}),
+    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+    ...(impersonation === undefined ? {} : { impersonation }),
     namespace: text(context, 'namespace') ?? 'default',
-    credentials: userCredentials(user, String(context['user'])),
-  };
-}
-
-function text(fields: Fields, name: string): string | undefined {
-  const value = fields[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-/** `<name>-data` in base64 wins over the file `<name>`, as in client-go. */
-function pem(fields: Fields, name: string): string | undefined {
-  const data = text(fields, `${name}-data`);
-  if (data !== undefined) return Buffer.from(data, 'base64').toString('utf8');
-  const path = text(fields, name);
-  return path === undefined ? undefined : readFileSync(path, 'utf8');
-}
-
-function userCredentials(user: Fields, name: string): ClusterAccess['credentials'] {
-  const certPem = pem(user, 'client-certificate');
-  const keyPem = pem(user, 'client-key');
-  const certificate = certPem !== undefined && keyPem !== undefined ? { certPem, keyPem } : {};
-  const tokenFile = text(user, 'tokenFile');
-  const token = text(user, 'token');
-  const username = text(user, 'username');
-  if (user['exec'] !== undefined) return execCredentials(user['exec'] as Fields, name, certificate);
-  if (user['auth-provider'] !== undefined) throw new AccessError(`user "${name}" uses an auth-provider, which Kubernetes has removed; use an exec credential plugin`);
-  if (tokenFile !== undefined) return tokenFileCredentials(tokenFile, certificate);
-  const authorization = token !== undefined ? `Bearer ${token}` : username !== undefined ? `Basic ${Buffer.from(`${username}:${text(user, 'password') ?? ''}`).toString('base64')}` : undefined;
-  const fixed: Credentials = { ...certificate, ...(authorization === undefined ? {} : { authorization }) };
-  return () => Promise.resolve(fixed);
-}
-
-const TOKEN_REREAD_MS = 60_000;
-
-/** A token in a file that its writer renews; read again every minute and after a refusal. */
-function tokenFileCredentials(path: string, base: Credentials = {}, clock: Clock = systemClock): ClusterAccess['credentials'] {
-  let cached: Credentials | undefined;
-  let readAtMs = 0;
-  return (refresh) => {
-    if (!cached || refresh || clock.now() - readAtMs > TOKEN_REREAD_MS) {
-      try {
-        cached = { ...base, authorization: `Bearer ${readFileSync(path, 'utf8').trim()}` };
-        readAtMs = clock.now();
-      } catch (thrown) {
-        // The last token may still be good while the file is being replaced.
-        if (!cached) return Promise.reject(new AccessError(`cannot read the token: ${messageOf(thrown)}`));
-      }
-    }
-    return Promise.resolve(cached);
-  };
-}
-
-/** An exec credential plugin. @see https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
-function execCredentials(exec: Fields, userName: string, base: Credentials): ClusterAccess['credentials'] {
-  const command = text(exec, 'command');
-  if (command === undefined) throw new AccessError(`the exec plugin of user "${userName}" has no command`);
-  const args = Array.isArray(exec['args']) ? exec['args'].map(String) : [];
-  const variables = Array.isArray(exec['env']) ? (exec['env'] as { name: string; value: string }[]) : [];
-  const apiVersion = text(exec, 'apiVersion') ?? 'client.authentication.k8s.io/v1';
-  let cached: { readonly credentials: Credentials; readonly expiresAtMs: number } | undefined;
-  return async (refresh) => {
-    if (cached && !refresh && systemClock.now() < cached.expiresAtMs - 10_000) return cached.credentials;
-    const env = {
-      ...process.env,
-      ...Object.fromEntries(variables.map(({ name, value }) => [name, value])),
-      KUBERNETES_EXEC_INFO: JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive: false } }),
-    };
-    try {
-      const { stdout } = await promisify(execFile)(command, args, { env, timeout: 60_000, maxBuffer: 1 << 20 });
-      const status = (JSON.parse(stdout) as { status?: Fields }).status ?? {};
-      const token = text(status, 'token');
-      const certPem = text(status, 'clientCertificateData');
-      const keyPem = text(status, 'clientKeyData');
-      const expiry = Date.parse(text(status, 'expirationTimestamp') ?? '');
-      const credentials = { ...base, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(certPem !== undefined && keyPem !== undefined ? { certPem, keyPem } : {}) };
-      cached = { credentials, expiresAtMs: Number.isNaN(expiry) ? Infinity : expiry };
-      return credentials;
-    } catch (thrown) {
-      throw new AccessError(`the exec plugin "${command}" of user "${userName}" failed: ${messageOf(thrown)}`);
-    }
+    credentials: userCredentials(user, String(context['user']), cluster),
   };
 }
 
@@ -224,7 +140,7 @@ export function inClusterAccess(options: InClusterOptions = {}): ClusterAccess {
       server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
       caPem: readFileSync(join(directory, 'ca.crt'), 'utf8'),
       namespace: readOptional(join(directory, 'namespace'))?.trim() || 'default',
-      credentials: tokenFileCredentials(join(directory, 'token'), {}, clock),
+      credentials: tokenFileCredentials(join(directory, 'token'), undefined, clock),
     };
   } catch (thrown) {
     throw new AccessError(`the pod has no service account mounted at ${directory}: ${messageOf(thrown)}`);

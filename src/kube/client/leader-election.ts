@@ -1,5 +1,5 @@
 /** One of several does the work: who holds a Lease. @see https://kubernetes.io/docs/concepts/architecture/leases/ */
-import type { Clock } from '../../base/clock.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import type { Lease } from '../../objects/kubernetes/lease.ts';
@@ -24,22 +24,27 @@ export interface LeaderElectionOptions {
   readonly onChange: (leading: boolean) => void;
 }
 
-/** Stands for election until the signal aborts. Somebody else's clock is not trusted: a lease is old when we have seen it unchanged for its duration. */
+/**
+ * Stands for election until the signal aborts. No clock is trusted, ours neither: a lease is old when we have seen it unchanged for its duration, and that
+ * is counted in rounds of ours; a leader whose renewal does not come back in time stops, however long the call hangs.
+ */
 export function electLeader(options: LeaderElectionOptions): void {
   const { client, name, namespace, identity, clock, signal, onChange } = options;
   let leading = false;
-  let renewedMs = 0;
-  let seen: { readonly version: string; readonly sinceMs: number } | undefined;
+  let seen: { readonly version: string; waitedMs: number } | undefined;
+  let deadline: Timer | undefined;
   const set = (next: boolean) => {
+    deadline?.cancel();
+    // Before anybody else may take the lease.
+    if (next) deadline = clock.after((LEASE_SECONDS * 1000 * 2) / 3, () => set(false));
     if (next === leading) return;
     leading = next;
     log.info(next ? 'leading' : 'not leading any more', { lease: `${namespace}/${name}`, identity });
     onChange(next);
   };
   const attempt = async (): Promise<boolean> => {
-    const now = clock.now();
     const lease = await client.get<Lease>(LEASE, name, namespace);
-    const time = new Date(now).toISOString().replace('Z', '000Z');
+    const time = new Date(clock.now()).toISOString().replace('Z', '000Z');
     const mine = { holderIdentity: identity, leaseDurationSeconds: LEASE_SECONDS, renewTime: time };
     if (!lease) {
       await client.create<Lease>(LEASE, { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace }, spec: { ...mine, acquireTime: time, leaseTransitions: 0 } } as Lease);
@@ -48,23 +53,26 @@ export function electLeader(options: LeaderElectionOptions): void {
     const { spec } = lease;
     const holder = spec?.holderIdentity ?? '';
     const version = lease.metadata.resourceVersion ?? '';
-    if (seen?.version !== version) seen = { version, sinceMs: now };
-    if (holder !== '' && holder !== identity && now - seen.sinceMs < (spec?.leaseDurationSeconds ?? LEASE_SECONDS) * 1000) return false;
+    if (seen?.version === version) seen.waitedMs += RENEW_MS;
+    else seen = { version, waitedMs: 0 };
+    if (holder !== '' && holder !== identity && seen.waitedMs < (spec?.leaseDurationSeconds ?? LEASE_SECONDS) * 1000) return false;
     const taken = holder === identity ? { ...spec, ...mine } : { ...spec, ...mine, acquireTime: time, leaseTransitions: (spec?.leaseTransitions ?? 0) + 1 };
     await client.update<Lease>(LEASE, { ...lease, spec: taken } as Lease);
     return true;
   };
   const round = async () => {
+    let late = false;
+    const timer = clock.after(RENEW_MS, () => (late = true));
     try {
       const won = await attempt();
-      if (won) renewedMs = clock.now();
-      if (!signal.aborted) set(won);
+      // An answer that took longer than a round says nothing of now; the next round asks again.
+      if (!signal.aborted && !(won && late)) set(won);
     } catch (error) {
       const lost = error instanceof ApiError && error.code === 409;
       if (!lost) log.warn('the lease could not be renewed', { lease: `${namespace}/${name}`, error: messageOf(error) });
-      // A leader that cannot reach the API stops before somebody else starts.
-      if (lost || clock.now() - renewedMs > (LEASE_SECONDS * 1000 * 2) / 3) set(false);
+      else set(false);
     }
+    timer.cancel();
     if (!signal.aborted) clock.after(RENEW_MS, () => void round());
   };
   signal.addEventListener('abort', () => set(false), { once: true });
