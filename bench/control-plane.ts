@@ -1,62 +1,60 @@
 /** `npm run bench -- control-plane [S,E,P …]`: what a change costs in a mesh of S services with E endpoints each and P proxies. */
 import { fork, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../src/base/clock.ts';
 import { setLogLevel } from '../src/base/log.ts';
-import type { KubeObject } from '../src/objects/meta.ts';
-import { TestControlPlane } from '../test/behaviour/control-plane.ts';
+import { BenchPlane, slice, virtualService, type Size } from './bench-plane.ts';
+import { goalTable, percentile, type Goal } from './goals.ts';
 import { cpuOf, memoryOf } from './process-stat.ts';
-import type { ClientsArguments, ClientsReport } from './xds-clients.ts';
+import type { ClientsArguments, ClientsQuestion, ClientsReport } from './xds-clients.ts';
 
-interface Size {
-  readonly services: number;
-  readonly endpoints: number;
-  readonly proxies: number;
-}
+type Mode = 'delta' | 'sotw';
 
-const DEFAULT_SIZES = '100,10,100 1000,10,500';
-const NAMESPACES = 10;
+/** The second is there to compare the third with. */
+const DEFAULT_SIZES = '100,10,100 1000,10,500 100,20,1000 1000,20,1000 10000,5,200';
 const CHANGES = 10;
-/** The control plane waits this long for a change to be the last one. */
+const ROLLED_PODS = 100;
+const ROLL_PAUSE_MS = 20;
+/** The control plane waits this long for a change to be the last one; for endpoints, this long. */
 const DEBOUNCE_MS = 100;
+const QUIET_MS = 1500;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function sliceOf(index: number, count: number, shift = 0): KubeObject {
-  const addresses = Array.from({ length: count }, (_, position) => `10.${index >> 8}.${index & 255}.${((position + shift) % 250) + 1}`);
-  return {
-    apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: `s-${index}-1`, namespace: `ns-${index % NAMESPACES}`, labels: { 'kubernetes.io/service-name': `s-${index}` } },
-    addressType: 'IPv4', ports: [{ name: 'http', port: 8080, protocol: 'TCP' }], endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
-  } as unknown as KubeObject;
+/** Costs of one kind of change. Times are from the change to a proxy's acknowledgement; `last` is the slowest proxy of the slowest change. */
+interface Cost {
+  readonly change: string;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly lastMs: number;
+  /** CPU of the control plane, per change. */
+  readonly cpuMs: number;
+  /** Sent to all proxies, per change. */
+  readonly kilobytes: number;
 }
 
-function virtualService(variant: number): KubeObject {
-  return {
-    apiVersion: 'networking.istio.io/v1', kind: 'VirtualService', metadata: { name: 'changing', namespace: 'ns-0' },
-    spec: { hosts: ['s-0.ns-0.svc.cluster.local'], http: [{ headers: { request: { set: { 'x-variant': String(variant) } } }, route: [{ destination: { host: 's-0.ns-0.svc.cluster.local', port: { number: 80 } } }] }] },
-  } as unknown as KubeObject;
+interface Result extends Size {
+  readonly mode: Mode;
+  readonly connectMs: number;
+  readonly connectCpuMs: number;
+  readonly rssMb: number;
+  readonly peakMb: number;
+  readonly costs: readonly Cost[];
 }
 
-function mesh({ services, endpoints }: Size): KubeObject[] {
-  const namespaces = Array.from({ length: NAMESPACES }, (_, index) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: `ns-${index}` } }));
-  const objects = Array.from({ length: services }, (_, index) => [
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: `s-${index}`, namespace: `ns-${index % NAMESPACES}` }, spec: { clusterIP: `10.${96 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`, ports: [{ name: 'http', port: 80, targetPort: 8080 }], selector: { app: `s-${index}` } } },
-    sliceOf(index, endpoints),
-  ]).flat();
-  return [...namespaces, ...objects, virtualService(0)] as unknown as KubeObject[];
-}
+const cpuMs = (): number => cpuOf(process.pid).userMs + cpuOf(process.pid).systemMs;
 
 class Clients {
-  private constructor(private readonly child: ChildProcess) {}
+  private constructor(private readonly child: ChildProcess, private readonly proxies: number) {}
 
   static start(args: ClientsArguments): Clients {
-    return new Clients(fork(join(import.meta.dirname, 'xds-clients.js'), [JSON.stringify(args)], { stdio: 'inherit' }));
+    return new Clients(fork(join(import.meta.dirname, 'xds-clients.js'), [JSON.stringify(args)], { stdio: 'inherit', execArgv: ['--max-old-space-size=8192'] }), args.proxies);
   }
 
-  report(): Promise<ClientsReport> {
+  ask(question: ClientsQuestion): Promise<ClientsReport> {
     return new Promise((resolve) => {
       this.child.once('message', (message) => resolve(message as ClientsReport));
-      this.child.send('report');
+      this.child.send(question);
     });
   }
 
@@ -64,76 +62,143 @@ class Clients {
     this.child.kill('SIGKILL');
   }
 
-  /** Waits until the count of a type has grown by `by`, or until nothing has come for a while. */
-  async grown(type: string, from: ClientsReport, by: number, waitMs = 60_000): Promise<ClientsReport> {
-    for (const deadline = Date.now() + waitMs; ; await pause(5)) {
-      const report = await this.report();
-      if ((report.updates[type] ?? 0) - (from.updates[type] ?? 0) >= by) return report;
-      if (Date.now() > deadline) throw new Error(`only ${(report.updates[type] ?? 0) - (from.updates[type] ?? 0)} of ${by} proxies got ${type} within ${waitMs / 1000} s`);
+  /** Waits until every proxy had one more update of the type. */
+  async everybody(type: string, from: ClientsReport, waitMs = 120_000): Promise<void> {
+    for (const deadline = Date.now() + waitMs; ; await pause(10)) {
+      const grown = ((await this.ask('report')).updates[type] ?? 0) - (from.updates[type] ?? 0);
+      if (grown >= this.proxies) return;
+      if (Date.now() > deadline) throw new Error(`only ${grown} of ${this.proxies} proxies got ${type} within ${waitMs / 1000} s`);
+    }
+  }
+
+  /** Waits until nothing has come for a while; resolves to when the last came. */
+  async quiet(): Promise<number> {
+    for (;;) {
+      const { lastUpdateMs } = await this.ask('report');
+      if (Date.now() - lastUpdateMs > QUIET_MS) return lastUpdateMs;
+      await pause(100);
     }
   }
 }
 
-interface ChangeCost {
-  readonly change: string;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuMs: number;
-  readonly kilobytes: number;
-}
+const NOTHING: ClientsReport = { connected: 0, updates: {}, lastUpdateMs: 0, bytes: 0, times: {} };
 
-async function measure(size: Size, mode: 'delta' | 'sotw'): Promise<{ connectMs: number; connectCpuMs: number; rssMb: number; changes: readonly ChangeCost[] }> {
-  let objects = mesh(size);
-  const plane = new TestControlPlane(objects, systemClock);
+async function measure(size: Size, mode: Mode): Promise<Result> {
+  const plane = new BenchPlane(size);
   const port = await plane.start();
-  const from = Date.now();
-  const cpuBefore = cpuOf(process.pid);
-  const clients = Clients.start({ port, proxies: size.proxies, mode, namespaces: NAMESPACES });
+  const [from, before] = [Date.now(), cpuMs()];
+  const clients = Clients.start({ port, services: size.services, proxies: size.proxies, mode });
   try {
-    const nothing: ClientsReport = { connected: 0, updates: {}, lastUpdateMs: 0, bytes: 0 };
-    await clients.grown('RDS', nothing, size.proxies, 300_000);
+    await clients.everybody('RDS', NOTHING, 300_000);
     const connectMs = Date.now() - from;
-    const cpuAfter = cpuOf(process.pid);
-    await pause(2000);
-    const changes: ChangeCost[] = [];
-    const run = async (change: string, type: string, make: (index: number) => KubeObject) => {
-      const times: number[] = [];
-      const [cpu, start] = [cpuOf(process.pid), await clients.report()];
-      for (let index = 1; index <= CHANGES; index++) {
-        const before = await clients.report();
-        const object = make(index);
-        objects = objects.map((old) => (old.kind === object.kind && old.metadata.name === object.metadata.name ? object : old));
-        const sent = Date.now();
-        plane.change(objects, object);
-        const after = await clients.grown(type, before, size.proxies);
-        times.push(after.lastUpdateMs - sent);
-      }
-      const [end, now] = [await clients.report(), cpuOf(process.pid)];
-      times.sort((a, b) => a - b);
-      changes.push({ change, p50Ms: times[Math.floor(CHANGES / 2)]!, p99Ms: times.at(-1)!, cpuMs: (now.userMs + now.systemMs - cpu.userMs - cpu.systemMs) / CHANGES, kilobytes: (end.bytes - start.bytes) / CHANGES / 1024 });
-    };
-    await run('one endpoint', 'EDS', (index) => sliceOf(1, size.endpoints, index));
-    await run('one VirtualService', 'RDS', virtualService);
-    return { connectMs, connectCpuMs: cpuAfter.userMs + cpuAfter.systemMs - cpuBefore.userMs - cpuBefore.systemMs, rssMb: memoryOf(process.pid).rssMb, changes };
+    await clients.quiet();
+    const connectCpuMs = cpuMs() - before;
+    const costs = [
+      await changes(clients, 'one endpoint', 'EDS', (index) => plane.change('updated', slice(Math.min(7, size.services - 1), size.endpoints, { unready: index % 2 === 0 ? -1 : 1 }))),
+      await changes(clients, 'one VirtualService', 'RDS', (index) => plane.change('updated', virtualService(index))),
+      await rolling(clients, plane),
+      await reconnect(clients, size.proxies),
+    ];
+    const { rssMb, peakMb } = memoryOf(process.pid);
+    return { ...size, mode, connectMs, connectCpuMs, rssMb, peakMb, costs };
   } finally {
     clients.stop();
   }
 }
 
-setLogLevel('none');
-const json = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined;
-const sizes = process.argv.slice(2).filter((argument) => /^\d+,\d+,\d+$/.test(argument));
-const results: unknown[] = [];
-process.stdout.write(`Times are from the change to the last proxy's acknowledgement, the debounce of ${DEBOUNCE_MS} ms included; p99 of ${CHANGES} changes is their maximum. CPU and bytes are per change, over all proxies.\n\n`);
-process.stdout.write('| S, E, P | protocol | all connected | RSS | change | p50 | p99 | CPU | sent |\n|---|---|---|---|---|---|---|---|---|\n');
-for (const text of sizes.length > 0 ? sizes : DEFAULT_SIZES.split(' ')) {
-  const [services, endpoints, proxies] = text.split(',').map(Number) as [number, number, number];
-  for (const mode of ['delta', 'sotw'] as const) {
-    const result = await measure({ services, endpoints, proxies }, mode);
-    results.push({ services, endpoints, proxies, mode, ...result });
-    for (const change of result.changes)
-      process.stdout.write(`| ${services}, ${endpoints}, ${proxies} | ${mode} | ${(result.connectMs / 1000).toFixed(1)} s, ${(result.connectCpuMs / 1000).toFixed(1)} s CPU | ${result.rssMb.toFixed(0)} MB | ${change.change} | ${change.p50Ms} ms | ${change.p99Ms} ms | ${change.cpuMs.toFixed(0)} ms | ${change.kilobytes.toFixed(0)} KB |\n`);
+async function changes(clients: Clients, change: string, type: string, make: (index: number) => void): Promise<Cost> {
+  const times: number[] = [];
+  let lastMs = 0;
+  const [cpu, start] = [cpuMs(), await clients.ask('take')];
+  for (let index = 1; index <= CHANGES; index++) {
+    const before = await clients.ask('take');
+    const sentMs = Date.now();
+    make(index);
+    await clients.everybody(type, before);
+    const taken = ((await clients.ask('take')).times[type] ?? []).map((at) => at - sentMs);
+    times.push(...taken);
+    lastMs = Math.max(lastMs, ...taken);
   }
+  const end = await clients.ask('report');
+  return { change, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99), lastMs, cpuMs: (cpuMs() - cpu) / CHANGES, kilobytes: (end.bytes - start.bytes) / CHANGES / 1024 };
 }
-if (json) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
-process.exit(0);
+
+/** Pods are replaced one after the other; the time is from the last one to the last acknowledgement, the costs are per pod. */
+async function rolling(clients: Clients, plane: BenchPlane): Promise<Cost> {
+  const perService = Math.min(plane.size.endpoints - 1, 10);
+  const [cpu, start] = [cpuMs(), await clients.ask('take')];
+  for (let index = 0; index < ROLLED_PODS; index++) {
+    plane.replacePod(Math.floor(index / perService), (index % perService) + 1);
+    await pause(ROLL_PAUSE_MS);
+  }
+  const sentMs = Date.now();
+  await pause(QUIET_MS);
+  const lastMs = (await clients.quiet()) - sentMs;
+  const end = await clients.ask('take');
+  const after = (end.times['EDS'] ?? []).map((at) => at - sentMs).filter((ms) => ms > 0);
+  return { change: `${ROLLED_PODS} pods rolling`, p50Ms: percentile(after, 50), p99Ms: percentile(after, 99), lastMs, cpuMs: (cpuMs() - cpu) / ROLLED_PODS, kilobytes: (end.bytes - start.bytes) / ROLLED_PODS / 1024 };
+}
+
+async function reconnect(clients: Clients, proxies: number): Promise<Cost> {
+  const [cpu, start] = [cpuMs(), await clients.ask('take')];
+  const sentMs = Date.now();
+  await clients.ask('reconnect');
+  await clients.everybody('RDS', start, 300_000);
+  const lastMs = (await clients.quiet()) - sentMs;
+  const end = await clients.ask('take');
+  const times = (end.times['RDS'] ?? []).map((at) => at - sentMs);
+  return { change: `reconnect of all ${proxies}`, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99), lastMs, cpuMs: cpuMs() - cpu, kilobytes: (end.bytes - start.bytes) / 1024 };
+}
+
+/** Each size in a process of its own: memory of one must not count for the next. */
+function measureApart(size: Size, mode: Mode): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = fork(import.meta.filename, ['--one', JSON.stringify({ size, mode })], { stdio: 'inherit', execArgv: ['--max-old-space-size=8192', ...(process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean)] });
+    child.once('message', (message) => resolve(message as Result));
+    child.once('exit', (code) => reject(new Error(`${JSON.stringify(size)} ${mode} ended with ${code}`)));
+  });
+}
+
+function goalsOf(results: readonly Result[]): readonly Goal[] {
+  const find = (services: number, endpoints: number, proxies: number) => results.filter((result) => result.services === services && result.endpoints === endpoints && result.proxies === proxies);
+  const cost = (result: Result | undefined, change: string) => result?.costs.find((one) => one.change.startsWith(change));
+  const worst = (values: readonly (number | undefined)[]) => (values.length > 0 && values.every((value) => value !== undefined) ? Math.max(...values) : undefined);
+  return (['delta', 'sotw'] as const).flatMap((mode) => {
+    const of = (services: number, endpoints: number, proxies: number) => find(services, endpoints, proxies).find((result) => result.mode === mode);
+    const [small, large] = [cost(of(100, 20, 1000), 'one endpoint')?.cpuMs, cost(of(1000, 20, 1000), 'one endpoint')?.cpuMs];
+    const last = cost(of(1000, 10, 500), 'one VirtualService')?.lastMs;
+    return [
+      { name: `one endpoint at (1,000, 20, 1,000) against (100, 20, 1,000), CPU, ${mode}`, goal: 2, value: small === undefined || large === undefined ? undefined : large / small },
+      { name: `VirtualService to the last acknowledgement at (1,000, 10, 500) beyond the debounce, ms, ${mode}`, goal: 1000, value: last === undefined ? undefined : last - DEBOUNCE_MS },
+      { name: `memory of the control plane at (1,000, 20, 1,000), MB, ${mode}`, goal: 600, value: worst([of(1000, 20, 1000)?.rssMb]) },
+    ].map((goal) => ({ ...goal, met: goal.value !== undefined && goal.value <= goal.goal }));
+  });
+}
+
+async function main(): Promise<void> {
+  const json = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined;
+  const sizes = process.argv.slice(2).filter((argument) => /^\d+,\d+,\d+$/.test(argument));
+  const results: Result[] = [];
+  process.stdout.write(`${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}. Times are from a change to a proxy's acknowledgement, the debounce (${DEBOUNCE_MS} ms, endpoints 10 ms) included; \`last\` is the slowest proxy in the slowest of ${CHANGES} changes. CPU is the control plane's, per change.\n\n`);
+  process.stdout.write('| S, E, P | protocol | first connect | memory, peak | change | p50 | p99 | last | CPU | sent |\n|---|---|---|---|---|---|---|---|---|---|\n');
+  for (const text of sizes.length > 0 ? sizes : DEFAULT_SIZES.split(' ')) {
+    const [services, endpoints, proxies] = text.split(',').map(Number) as [number, number, number];
+    for (const mode of ['delta', 'sotw'] as const) {
+      const result = await measureApart({ services, endpoints, proxies }, mode);
+      results.push(result);
+      for (const cost of result.costs)
+        process.stdout.write(`| ${services}, ${endpoints}, ${proxies} | ${mode} | ${(result.connectMs / 1000).toFixed(1)} s, ${(result.connectCpuMs / 1000).toFixed(1)} s CPU | ${result.rssMb.toFixed(0)}, ${result.peakMb.toFixed(0)} MB | ${cost.change} | ${cost.p50Ms.toFixed(0)} ms | ${cost.p99Ms.toFixed(0)} ms | ${cost.lastMs.toFixed(0)} ms | ${cost.cpuMs.toFixed(cost.cpuMs < 10 ? 1 : 0)} ms | ${cost.kilobytes.toFixed(0)} KB |\n`);
+    }
+  }
+  const goals = goalsOf(results);
+  process.stdout.write(`\n${goalTable(goals)}`);
+  if (json) writeFileSync(json, `${JSON.stringify({ results, goals }, null, 2)}\n`);
+}
+
+setLogLevel('none');
+const one = process.argv.indexOf('--one');
+if (one < 0) await main();
+else {
+  const { size, mode } = JSON.parse(process.argv[one + 1] ?? '') as { readonly size: Size; readonly mode: Mode };
+  process.send!(await measure(size, mode), () => process.exit(0));
+}

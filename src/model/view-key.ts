@@ -24,16 +24,19 @@ export function placeKey(view: ProxyView): string {
   const { proxy, sidecar } = view;
   return JSON.stringify([
     proxy.type, proxy.namespace, familiesOf(view), proxy.interceptionMode, proxy.headers, proxy.istioFilters, proxy.dnsCapture, proxy.locality, proxy.network, proxy.clusterId,
-    sidecar && [sidecar.origin, sidecar.digest], view.outboundPolicy, labelsAsked(view), tracedLabels(view),
+    sidecar && [sidecar.origin, sidecar.digest], view.outboundPolicy, labelsAsked(view),
     view.gateways.map((gateway) => [gateway.namespace, gateway.name, gateway.digest]), proxy.type === 'router' ? workloadParts(view) : [],
   ]);
 }
 
-/** What outbound listeners depend on beside the place: listeners of headless services leave out the proxy's own address. */
-export function ownAddressKey(view: ProxyView): string {
-  if (view.proxy.type === 'router') return '';
-  const known = passedAddresses(view);
-  return view.proxy.ipAddresses.filter((address) => known.has(address)).join();
+/**
+ * What outbound listeners (all listeners of a router) depend on beside the place: spans are tagged with the workload's name, and listeners of headless
+ * services leave out the proxy's own address.
+ */
+export function listenerKey(view: ProxyView): string {
+  const known = view.proxy.type === 'router' ? undefined : passedAddresses(view);
+  const own = known && known.size > 0 ? view.proxy.ipAddresses.filter((address) => known.has(address)) : [];
+  return JSON.stringify([own, tracedLabels(view)]);
 }
 
 /** What the inbound clusters and listeners of a sidecar are made of, all of it. */
@@ -52,7 +55,7 @@ export function inboundKey(view: ProxyView): string {
 export function viewKey(view: ProxyView): string {
   const { proxy } = view;
   const parts: unknown[] = [
-    placeKey(view), ownAddressKey(view), inboundKey(view),
+    placeKey(view), listenerKey(view), inboundKey(view),
     view.envoyFilters.map((filter) => [filter.digest, filter.patches.map((patch) => patchMatchesProxy(patch, proxy))]), view.envoyFilters.length > 0 ? proxy.extensionTypes : [],
     view.virtualServices.map((rule) => rule.digest),
   ];

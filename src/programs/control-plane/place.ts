@@ -109,8 +109,8 @@ export class Place {
     return this.kept(sets, TYPE_URL.cluster, () => [view.services, snapshot.endpoints, snapshot.destinationRules, snapshot.peerAuthentications, snapshot.mesh], (before) => stableSet(before, this.makeClusters(view, fallback)));
   }
 
-  /** Outbound listeners of a sidecar that has these `own` addresses in headless services; all listeners of a router. */
-  listeners({ view, sets }: PlaceVersion, own: string, fallback: ResourceSet | undefined): EncodedSet {
+  /** Outbound listeners of a sidecar, all listeners of a router, made from the proxy's own view. `own`: their key beside the place. */
+  listeners({ sets }: PlaceVersion, view: ProxyView, own: string, fallback: ResourceSet | undefined): EncodedSet {
     const { snapshot } = view;
     const from = () => [view.services, snapshot.destinationRules, snapshot.mesh, rulesOfListeners(view), ...inlinedEndpoints(view)];
     return this.kept(sets, `${TYPE_URL.listener} ${own}`, from, (before) =>

@@ -2,7 +2,7 @@
 import type { ProxyNode } from '../../model/proxy-node.ts';
 import type { MeshSnapshot } from '../../model/snapshot.ts';
 import { viewOf, type ProxyView } from '../../model/view.ts';
-import { inboundKey, ownAddressKey, placeKey, viewKey } from '../../model/view-key.ts';
+import { inboundKey, listenerKey, placeKey, viewKey } from '../../model/view-key.ts';
 import { ownClusters, translateClusters } from '../../translate/clusters.ts';
 import { patchedExtensionConfigs } from '../../translate/envoy-filter/clusters.ts';
 import { shareReport, type PatchReport } from '../../translate/envoy-filter/report.ts';
@@ -51,7 +51,7 @@ export interface ProxyResources {
   readonly resources: ResourceView;
   readonly place: PlaceVersion;
   readonly own: OwnPart;
-  readonly ownAddresses: string;
+  readonly listenerKey: string;
   readonly maySeeSecrets: boolean;
   /** The sets it was given so far. */
   readonly given: Sets;
@@ -107,7 +107,7 @@ export class ResourceGenerator {
     let own = this.ownParts.get(ownKey);
     this.options.onRead?.(own !== undefined);
     if (!own) this.ownParts.set(ownKey, (own = { sets: new Map(), lastGood: new Map([...(last?.own.sets ?? [])].flatMap(([typeUrl, set]) => (set instanceof EncodedSet ? [[typeUrl, set]] : []))), patches: new Map(), view, lastUsed: 0 }));
-    return this.bind({ view, place: place.at(view), own, ownAddresses: ownAddressKey(view), maySeeSecrets }, version, last);
+    return this.bind({ view, place: place.at(view), own, listenerKey: listenerKey(view), maySeeSecrets }, version, last);
   }
 
   /** The endpoint fast path: the same view over a snapshot that differs in endpoints only. */
@@ -146,7 +146,7 @@ export class ResourceGenerator {
         return isRouter ? shared : joinSets(shared, this.ownSet(own, typeUrl, () => ownClusters(own.view)));
       }
       case TYPE_URL.listener: {
-        const shared = place.listeners(at, made.ownAddresses, before);
+        const shared = place.listeners(at, view, made.listenerKey, before);
         return isRouter ? shared : joinSets(shared, this.ownSet(own, typeUrl, () => inboundListeners(own.view)));
       }
       case TYPE_URL.endpoint: return place.endpoints(at, place.clusters(at, undefined));
