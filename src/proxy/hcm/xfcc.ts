@@ -1,4 +1,5 @@
 import type { HcmRuntime } from '../config/runtime.ts';
+import { safeValue } from '../http/h1-headers.ts';
 import type { HeaderMap } from '../http/message.ts';
 import type { TlsFacts } from '../io/connection.ts';
 
@@ -13,9 +14,20 @@ export function applyXfcc(headers: HeaderMap, mode: HcmRuntime['xfcc'], details:
     return;
   }
   if (mode === 'FORWARD_ONLY') return;
-  const element = elementOf(tls, details);
-  const before = mode === 'APPEND_FORWARD' ? headers.getAll(HEADER) : [];
-  headers.set(HEADER, [...before, element].join(','));
+  const element = knownElement(tls, details);
+  const before = mode === 'APPEND_FORWARD' && headers.has(HEADER) ? `${headers.getAll(HEADER).join(',')},` : '';
+  headers.put(HEADER, before + element);
+}
+
+/** Elements by connection: all its requests get the same. */
+const elements = new WeakMap<TlsFacts, { readonly details: HcmRuntime['xfccDetails']; readonly text: string }>();
+
+function knownElement(tls: TlsFacts, details: HcmRuntime['xfccDetails']): string {
+  const known = elements.get(tls);
+  if (known?.details === details) return known.text;
+  const text = safeValue(elementOf(tls, details));
+  elements.set(tls, { details, text });
+  return text;
 }
 
 function elementOf(tls: TlsFacts, details: HcmRuntime['xfccDetails']): string {

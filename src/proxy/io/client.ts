@@ -141,9 +141,7 @@ function openTls(options: ConnectOptions, tls: ClientTlsOptions, succeed: Succee
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
       socket.off('close', onClose);
-      const connection = new SocketConnection(socket);
-      connection.tls = facts();
-      connection.attach(false);
+      const connection = SocketConnection.secured(socket, facts());
       socket.off('error', onError);
       succeed(connection);
     });

@@ -4,6 +4,8 @@ import { createLogger } from '../../base/log.ts';
 import { beginBatch, endBatch, markDirty } from './batch.ts';
 import type { ByteMeter, CloseCause, Connection, ConnectionSink, TlsFacts } from './connection.ts';
 import { latin1 } from './latin1.ts';
+import { readInto } from './read-into.ts';
+import type { OnRead } from './read-into.ts';
 
 const log = createLogger('io');
 /** 64 KiB: what libuv reads at once. */
@@ -14,12 +16,6 @@ export const sharedReadBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 const TEXT_LIMIT_BYTES = 8192;
 /** How long an orderly close waits for the peer. @see Envoy delayed_close_timeout */
 const DELAYED_CLOSE_MS = 1000;
-
-/** net.Socket's `onread` option. The generator is asked after every read; anything but memory means "keep the buffer". */
-export interface OnRead {
-  readonly buffer: () => Uint8Array;
-  readonly callback: (bytes: number, buffer: Uint8Array) => boolean;
-}
 
 const UNCHANGED = undefined as unknown as Buffer;
 
@@ -82,22 +78,23 @@ export class SocketConnection implements Connection {
   /** Makes a connection whose bytes are read into the shared buffer (or its own, see {@link readIntoOwnBuffer}) instead of a fresh one per read. */
   static open(make: (onread: OnRead) => Socket): SocketConnection {
     let connection: SocketConnection | undefined;
-    let current: Buffer | undefined;
-    const socket = make({
-      buffer: () => {
-        const wanted = connection?.own ?? sharedReadBuffer;
-        if (connection !== undefined && wanted === current) return UNCHANGED;
-        current = wanted;
-        return wanted;
-      },
-      callback: (bytes, buffer) => {
-        connection!.received(buffer as Buffer, bytes);
-        return true;
-      },
-    });
+    const socket = make(onReadOf(() => connection));
     connection = new SocketConnection(socket);
     connection.attach(true);
     return connection;
+  }
+
+  /** A TLSSocket whose handshake is done, likewise. */
+  static secured(socket: TLSSocket, facts: TlsFacts): SocketConnection {
+    const connection = new SocketConnection(socket);
+    connection.tls = facts;
+    connection.attach(readInto(socket, onReadOf(() => connection)));
+    return connection;
+  }
+
+  /** The memory the next read goes to. */
+  get readBuffer(): Buffer {
+    return this.own ?? sharedReadBuffer;
   }
 
   /** Attaches to the socket's events. `byReadCallback`: bytes come through {@link SocketConnection.onread}, not 'data'. */
@@ -338,10 +335,18 @@ export function plainIp(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 
-/** A TLSSocket as a connection; 'data' events, because `onread` is ignored on sockets over sockets. */
-export function tlsConnection(socket: TLSSocket, facts: TlsFacts): SocketConnection {
-  const connection = new SocketConnection(socket);
-  connection.tls = facts;
-  connection.attach(false);
-  return connection;
+function onReadOf(connectionNow: () => SocketConnection | undefined): OnRead {
+  let current: Buffer | undefined;
+  return {
+    buffer: () => {
+      const wanted = connectionNow()?.readBuffer ?? sharedReadBuffer;
+      if (wanted === current) return UNCHANGED;
+      current = wanted;
+      return wanted;
+    },
+    callback: (bytes, buffer) => {
+      connectionNow()!.received(buffer as Buffer, bytes);
+      return true;
+    },
+  };
 }

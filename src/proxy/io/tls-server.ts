@@ -61,10 +61,7 @@ export class TlsAcceptor {
       entry.onFailure('client certificate does not verify');
       return;
     }
-    const connection = new SocketConnection(socket);
-    connection.tls = factsOf(socket, entry.serverName, entry.localUriSan);
-    connection.attach(false);
-    entry.onSecure(connection);
+    entry.onSecure(SocketConnection.secured(socket, factsOf(socket, entry.serverName, entry.localUriSan)));
   }
 
   /** New certificates for new handshakes; open connections are untouched. */

@@ -53,6 +53,6 @@ function take(headers: HeaderMap): FilterContext['peer'] {
 function write(headers: HeaderMap, node: ProxyNode): void {
   let text = encoded.get(node);
   if (text === undefined) encoded.set(node, (text = encodeMetadata(node)));
-  headers.set(METADATA, text);
+  headers.put(METADATA, text);
   headers.set(ID, node.id);
 }

@@ -33,8 +33,20 @@ export function metadataStruct(node: ProxyNode): Struct {
 const MAX_KNOWN = 500;
 const known = new Map<string, PeerMetadata | undefined>();
 
+/** The last answers: comparing a header with them costs less than the hash of its hundreds of bytes. */
+const recent: { readonly text: string; readonly peer: PeerMetadata | undefined }[] = [];
+const MAX_RECENT = 4;
+
 /** A peer's metadata, or undefined when the header is not what it should be. */
 export function decodeMetadata(text: string): PeerMetadata | undefined {
+  for (const last of recent) if (last.text === text) return last.peer;
+  const peer = decodeKnown(text);
+  if (recent.length >= MAX_RECENT) recent.shift();
+  recent.push({ text, peer });
+  return peer;
+}
+
+function decodeKnown(text: string): PeerMetadata | undefined {
   if (known.has(text)) return known.get(text);
   const decoded = decodeNow(text);
   if (known.size >= MAX_KNOWN) known.clear();
