@@ -77,7 +77,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (state.lastVersion !== version || !state.last) {
       // Only the update right after the one this proxy has can be told as endpoints alone.
       const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
-      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, maySeeSecrets(client, options), state.last, dataPlaneOf(client));
+      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last, dataPlaneOf(client));
       state.lastVersion = version;
     }
     return state.last.resources;
