@@ -36,10 +36,11 @@ function chainsOf(view: ProxyView, port: GatewayPort): FilterChain[] {
   const manager = (entry: GatewayServer) => httpConnectionManager(view, { direction: 'gateway', listener, grpcWeb: entry.server.port.protocol === 'GRPC-Web', routes: { rds: routeNameOf(entry) } });
   if (port.kind === 'http') return [create(FilterChainSchema, { filters: [manager(port.servers[0]!)] })];
   if (port.kind === 'tcp') return port.servers.flatMap((entry) => tcpChains(view, entry));
+  const takenNames = new Set<string>();
   return port.servers.flatMap((entry) => {
     const { server } = entry;
     if (server.tls?.mode === 'AUTO_PASSTHROUGH') return autoPassthroughChains(view, entry);
-    if (!terminates(server)) return sniChains(view, entry);
+    if (!terminates(server)) return sniChains(view, entry, takenNames);
     const http = isHttpsServer(server);
     const match = serverNames(server.hosts.map(({ host }) => host));
     const transportSocket = serverTls(view.snapshot.mesh, server.tls!, http ? 'http' : 'tcp');
@@ -70,23 +71,32 @@ function serverNames(hosts: readonly string[]) {
 function tcpChains(view: ProxyView, entry: GatewayServer): FilterChain[] {
   const { server, gatewayName } = entry;
   const port = server.port.number;
+  const taken = new Set<string>();
   return virtualServicesOn(view, gatewayName).filter((rule) => sharedHosts(server, rule).length > 0).flatMap((rule) =>
     rule.tcp.flatMap((route) => {
       const matches = route.matches.filter((match) => l4Concerns(view, rule, match, gatewayName, port));
       if (route.matches.length > 0 && matches.length === 0) return [];
-      const match = l4ChainMatch({ sniHosts: [], subnets: matches.flatMap((candidate) => candidate.destinationSubnets) });
+      const subnets = matches.flatMap((candidate) => candidate.destinationSubnets);
+      const key = [...subnets].sort().join();
+      if (taken.has(key)) return [];
+      taken.add(key);
+      const match = l4ChainMatch({ sniHosts: [], subnets });
       return [create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters: tcpFilters(view, 'gateway', l4Targets(view, route, port)) })];
     }));
 }
 
-/** TLS that passes through: the `tls` routes, by server name, as far as the server's hosts allow them. */
-function sniChains(view: ProxyView, entry: GatewayServer): FilterChain[] {
+/**
+ * TLS that passes through: the `tls` routes, by server name, as far as the server's hosts allow them. A name has one chain on a port, the first that asks
+ * for it (Envoy refuses a listener with two): several VirtualServices may say the same, those of a TLSRoute with several hosts do.
+ */
+function sniChains(view: ProxyView, entry: GatewayServer, taken: Set<string>): FilterChain[] {
   const { server, gatewayName } = entry;
   const port = server.port.number;
   return virtualServicesOn(view, gatewayName).filter((rule) => sharedHosts(server, rule).length > 0).flatMap((rule) =>
     rule.tls.flatMap((route) => route.matches.filter((match) => l4Concerns(view, rule, match, gatewayName, port)).flatMap((match) => {
       const sniHosts = match.sniHosts.filter((sni) => server.hosts.some(({ host }) => covers(host, sni)));
-      if (sniHosts.length === 0) return [];
+      if (sniHosts.length === 0 || sniHosts.some((sni) => taken.has(sni))) return [];
+      for (const sni of sniHosts) taken.add(sni);
       const chainMatch = l4ChainMatch({ sniHosts, subnets: match.destinationSubnets });
       return [create(FilterChainSchema, { ...(chainMatch && { filterChainMatch: chainMatch }), filters: tcpFilters(view, 'gateway', l4Targets(view, route, port)) })];
     })));
