@@ -7,7 +7,7 @@ import { createPki } from '../auth/pki.ts';
 import { startTestServer, type TestServer } from '../testing.ts';
 
 interface Review {
-  readonly request: { readonly uid: string; readonly operation: string; readonly object: KubeObject; readonly namespace: string; readonly kind: { readonly kind: string; readonly version: string } };
+  readonly request: { readonly uid: string; readonly operation: string; readonly object: KubeObject; readonly oldObject?: KubeObject; readonly dryRun?: boolean; readonly namespace: string; readonly kind: { readonly kind: string; readonly version: string } };
 }
 type Answer = (review: Review) => Record<string, unknown> | undefined;
 
@@ -126,6 +126,20 @@ describe('mutating', () => {
     await server.client.mergePatch(MUTATING_WEBHOOK_CONFIGURATION, 'w', undefined, { webhooks: [{ name: 'inject.example.com', clientConfig: { service: { namespace: 'system', name: 'hook' }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'], rules: rules('pods'), matchConditions: [{ name: 'broken', expression: 'object.nope == 1' }] }] });
     await expect(server.client.create(POD, pod())).rejects.toMatchObject({ code: 403, message: expect.stringContaining('No such key: nope') });
     await expect(server.client.mergePatch(MUTATING_WEBHOOK_CONFIGURATION, 'w', undefined, { webhooks: [{ name: 'inject.example.com', clientConfig: { service: { namespace: 'system', name: 'hook' }, caBundle }, sideEffects: 'None', admissionReviewVersions: ['v1'], rules: rules('pods'), matchConditions: [{ name: 'wrong', expression: 'object.' }] }] })).rejects.toMatchObject({ code: 422, message: expect.stringContaining('webhooks[0].matchConditions[0].expression: Invalid value: "object.": compilation failed') });
+  });
+
+  test('is asked about deletes when it wants to be', async () => {
+    const { name, namespace } = (await server.client.create(POD, pod())).metadata;
+    await configure({ rules: [{ ...rules('pods')[0]!, operations: ['DELETE'] }] });
+    answer = () => ({ allowed: false, status: { message: 'stay' } });
+    await expect(server.client.delete(POD, name, namespace)).rejects.toMatchObject({ message: 'admission webhook "inject.example.com" denied the request: stay' });
+    expect(reviews[0]!.request).toMatchObject({ operation: 'DELETE', object: null, oldObject: { metadata: { name } } });
+  });
+
+  test('a dry run says so', async () => {
+    await configure({ sideEffects: 'NoneOnDryRun' });
+    await server.client.create(POD, pod(), { dryRun: true });
+    expect(reviews[0]!.request).toMatchObject({ dryRun: true });
   });
 
   test('a certificate of another authority is refused', async () => {

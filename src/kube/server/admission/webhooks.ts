@@ -41,6 +41,12 @@ export function createWebhooks(store: Store, resources: ResourceTable, dial: Dia
       for (const [webhook, last] of seen) if (last !== current) await call(webhook);
       return current;
     },
+    async mutateDelete(attributes) {
+      for (const webhook of configured(store, 'mutatingwebhookconfigurations', attributes)) {
+        const matched = await matchOf(store, resources, webhook, attributes, undefined);
+        if (matched) await ask(webhook, attributes, matched, dial);
+      }
+    },
     async validate(attributes, object) {
       const webhooks = configured(store, 'validatingwebhookconfigurations', attributes);
       await Promise.all(webhooks.map(async (webhook) => {

@@ -37,6 +37,8 @@ export interface AdmissionAttributes {
 export interface Webhooks {
   /** The object after all mutating webhooks; the same reference when none changed it. Throws ApiError when one refuses. */
   mutate(attributes: AdmissionAttributes, draft: Draft, reinvoke: (draft: Draft) => void | Promise<void>): Promise<Draft>;
+  /** Asks mutating webhooks about a delete, which they can only refuse. Throws ApiError when one does. */
+  mutateDelete(attributes: AdmissionAttributes): Promise<void>;
   /** Throws ApiError when a validating webhook refuses. `object` is undefined for a delete. */
   validate(attributes: AdmissionAttributes, object: MutableObject | undefined): Promise<void>;
 }

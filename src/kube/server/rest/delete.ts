@@ -4,7 +4,7 @@ import { storageKey } from '../api/storage-key.ts';
 import { clone } from '../json.ts';
 import { badRequest, conflict, notFound } from '../status.ts';
 import { RevisionConflict } from '../store/store.ts';
-import { timestamp, type Draft, type Environment, type WriteContext } from './context.ts';
+import { timestamp, type AdmissionAttributes, type Draft, type Environment, type WriteContext } from './context.ts';
 import { strategyOf } from './strategies.ts';
 import { isGone } from './update.ts';
 
@@ -33,7 +33,9 @@ export async function deleteObject(env: Environment, resource: Resource, namespa
     if (!entry) throw notFound(resource, name);
     const live = entry.object;
     checkPreconditions(resource, name, live, deletion);
-    await env.webhooks.validate({ operation: 'DELETE', resource, subresource: '', namespace, name, old: live, context }, undefined);
+    const attributes: AdmissionAttributes = { operation: 'DELETE', resource, subresource: '', namespace, name, old: live, context };
+    await env.webhooks.mutateDelete(attributes);
+    await env.webhooks.validate(attributes, undefined);
     const marked = mark(env, resource, live, deletion);
     try {
       if (isGone(resource, marked)) {
