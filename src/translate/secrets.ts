@@ -12,8 +12,8 @@ const CONFIG_MAP = 'configmap://';
  * `configmap://<ns>/<name>-cacert`). Only secrets of the proxy's own namespace are handed out, and those that a Gateway was granted; a name that cannot be
  * served is left out, so that the proxy keeps what it had.
  */
-export function translateSecrets(view: ProxyView, names: Iterable<string>): Secret[] {
-  return [...names].flatMap((name) => buildSecret(view, name) ?? []);
+export function translateSecrets(view: ProxyView, names: Iterable<string>, mayListSecrets: () => boolean = () => true): Secret[] {
+  return [...names].flatMap((name) => buildSecret(view, name, mayListSecrets) ?? []);
 }
 
 function authority(resource: string, ca: string | undefined, crl = ''): Secret | undefined {
@@ -30,12 +30,13 @@ function isGranted(view: ProxyView, resource: string): boolean {
   return names.includes(name) || names.includes(resource);
 }
 
-function buildSecret(view: ProxyView, resource: string): Secret | undefined {
+function buildSecret(view: ProxyView, resource: string, mayListSecrets: () => boolean): Secret | undefined {
   const match = /^kubernetes(-gateway)?:\/\/(.+)$/.exec(resource);
   if (resource.startsWith(CONFIG_MAP) && resource.endsWith(CA_SUFFIX)) return authority(resource, view.snapshot.secrets.get(resource.slice(0, -CA_SUFFIX.length))?.ca);
   if (!match) return undefined;
   const [namespace, name] = match[2]!.includes('/') ? (match[2]!.split('/', 2) as [string, string]) : [view.proxy.namespace, match[2]!];
-  if (namespace !== view.proxy.namespace && !isGranted(view, resource)) return undefined;
+  // What a Gateway of Gateway API refers to was checked when it was converted; a plain name is good for whoever may list the secrets of its own namespace.
+  if (match[1] === undefined ? namespace !== view.proxy.namespace || !mayListSecrets() : !isGranted(view, resource)) return undefined;
   const find = (wanted: string) => view.snapshot.secrets.get(`${namespace}/${wanted}`);
   const text = (value: string) => create(DataSourceSchema, { specifier: { case: 'inlineBytes', value: utf8Bytes(value) } });
   if (name.endsWith(CA_SUFFIX)) {

@@ -9,6 +9,7 @@ import { shortTypeName, type NodeInfo } from '../../xds/wire.ts';
 import type { ControlPlaneMetrics } from './metrics.ts';
 import type { MeshEngine, MeshUpdate } from './mesh-engine.ts';
 import type { Quarantined } from './patch-quarantine.ts';
+import type { SecretAccess } from './secret-access.ts';
 import { ResourceGenerator, type ProxyResources } from './resource-generator.ts';
 
 const log = createLogger('ads');
@@ -34,6 +35,8 @@ export interface DiscoveryOptions extends Pick<AdsServerOptions, 'authenticate' 
   readonly clock: Clock;
   /** Also proxies that did not prove who they are may have gateways' keys: for a control plane that serves one machine's loopback only. */
   readonly trustEverybody: boolean;
+  /** Whether an account may list the secrets of its namespace; asked when a proxy wants one. Default: every account that proved who it is. */
+  readonly secretAccess?: SecretAccess;
   /** Every proxy answers HTTP/1.0 (`PILOT_HTTP10`). Default false: those whose node metadata say `HTTP10`. */
   readonly acceptHttp10?: boolean;
 }
@@ -77,7 +80,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     if (state.lastVersion !== version || !state.last) {
       // Only the update right after the one this proxy has can be told as endpoints alone.
       const onlyEndpoints = state.last && fastPath?.version === version && fastPath.base === state.lastVersion;
-      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, options.trustEverybody || client.spiffeId !== undefined, state.last, dataPlaneOf(client));
+      state.last = onlyEndpoints && state.last ? generator.withEndpointsOf(snapshot, version, state.last) : generator.generate(snapshot, version, state.node, maySeeSecrets(client, options), state.last, dataPlaneOf(client));
       state.lastVersion = version;
     }
     return state.last.resources;
@@ -95,6 +98,13 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
       options.onEvent?.(event);
     },
   });
+  options.secretAccess?.onChange((spiffeId) => {
+    for (const client of server.clients()) {
+      const state = client.spiffeId === spiffeId ? states.get(client) : undefined;
+      if (state) state.lastVersion = '';
+    }
+    server.push((client) => client.spiffeId === spiffeId);
+  });
   return {
     server,
     publish(update) {
@@ -108,6 +118,12 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
     cache: () => generator.cache,
     pushAll: () => server.push(),
   };
+}
+
+/** @see translateSecrets */
+function maySeeSecrets({ spiffeId }: ConnectedClient, { trustEverybody, secretAccess }: DiscoveryOptions): boolean | (() => boolean) {
+  if (trustEverybody || spiffeId === undefined) return trustEverybody;
+  return () => secretAccess?.mayList(spiffeId) ?? true;
 }
 
 /** Does the update concern this proxy? Then it waits for its turn from now on. */

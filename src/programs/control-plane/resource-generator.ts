@@ -52,7 +52,8 @@ export interface ProxyResources {
   readonly place: PlaceVersion;
   readonly own: OwnPart;
   readonly listenerKey: string;
-  readonly maySeeSecrets: boolean;
+  /** False: no keys at all. A function says whether the proxy's account may list the secrets of its namespace; true: it may. */
+  readonly maySeeSecrets: boolean | (() => boolean);
   /** The sets it was given so far. */
   readonly given: Sets;
 }
@@ -98,7 +99,7 @@ export class ResourceGenerator {
   }
 
   /** Makes what a proxy may have under this snapshot. `last` supplies what cannot be made anew. Keys of gateways go only to proxies that proved who they are. */
-  generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: boolean, last: ProxyResources | undefined, dataPlane = ''): ProxyResources {
+  generate(snapshot: MeshSnapshot, version: string, node: ProxyNode, maySeeSecrets: ProxyResources['maySeeSecrets'], last: ProxyResources | undefined, dataPlane = ''): ProxyResources {
     const view = this.quarantine.admit(viewOf(snapshot, node), dataPlane);
     const key = placeKey(view);
     let place = this.places.get(key);
@@ -134,10 +135,10 @@ export class ResourceGenerator {
     return { ...made, resources, given };
   }
 
-  private setOf(made: ProxyResources, typeUrl: string, maySeeSecrets: boolean, before: ResourceSet | undefined): ResourceSet {
+  private setOf(made: ProxyResources, typeUrl: string, maySeeSecrets: ProxyResources['maySeeSecrets'], before: ResourceSet | undefined): ResourceSet {
     const { view, place: at, own } = made;
     const { place } = at;
-    if (typeUrl === TYPE_URL.secret) return maySeeSecrets ? this.onDemand(() => view, typeUrl, (name) => translateSecrets(view, [name])[0], before) : EMPTY;
+    if (typeUrl === TYPE_URL.secret) return maySeeSecrets ? this.onDemand(() => view, typeUrl, (name) => translateSecrets(view, [name], maySeeSecrets === true ? undefined : maySeeSecrets)[0], before) : EMPTY;
     if (view.envoyFilters.length > 0) return this.patchedSet(made, typeUrl, before);
     const isRouter = view.proxy.type === 'router';
     switch (typeUrl) {

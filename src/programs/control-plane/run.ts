@@ -15,6 +15,7 @@ import { authenticate, type AuthenticatorOptions, type CallerCredentials } from 
 import { readCaSettings, type CaSettings } from './ca-settings.ts';
 import type { Certificates } from './certificates.ts';
 import { openCertificates } from './open-certificates.ts';
+import { SecretAccess } from './secret-access.ts';
 import { serveDebug } from './debug.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
 import { createFileSource } from './file-source.ts';
@@ -153,7 +154,8 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
   const workloads = client && registersWorkloads(process.env) ? new WorkloadRegistrations({ client, clock, signal, podName: options.podName, systemNamespace: options.systemNamespace, ...registrationSettings(process.env) }) : undefined;
   const discovery: Discovery = createDiscovery({
     ...(workloads && { checkNode: (node) => workloads.checkNode(node), onEvent: (event) => workloads.onEvent(event) }),
-    engine: () => engine, metrics, clock, trustEverybody: client === undefined, authenticate: prove,
+    engine: () => engine, metrics, clock, ...(client && { secretAccess: new SecretAccess({ client, clock, isConnected: (spiffeId) => discovery.server.clients().some((one) => one.spiffeId === spiffeId) }) }),
+    trustEverybody: client === undefined, authenticate: prove,
     ...(ca.serveCa && { certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) } }),
   });
   return { source, engine, discovery, metrics, auth, gateways, use: (loaded) => void (certificates = loaded) };
