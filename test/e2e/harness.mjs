@@ -64,6 +64,8 @@ export function run(command, args, { env, input, expect = 0, timeoutMs = 120_000
       if (expect !== null && code !== expect) reject(new Error(`${command} ${args.join(' ')}: exit ${code}\n${stdout.slice(-2000)}${stderr.slice(-2000)}`));
       else resolve({ stdout, stderr, code });
     });
+    // Who ends before it reads its input is judged by its exit.
+    child.stdin.on('error', () => {});
     child.stdin.end(input ?? '');
   });
 }

@@ -1,6 +1,6 @@
 // A machine outside of Kubernetes joins the mesh: our agent as a process, in a network of its own, with nothing but the files of `x workload entry configure`.
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check, eventually, root, run, Suite } from './harness.mjs';
@@ -116,8 +116,9 @@ async function steps(context) {
     await eventually(async () => check((await ask()).endsWith(' 200'), await ask()), 10_000);
   });
   await suite.step('when it has gone its entry goes, after the grace period', async () => {
-    proxy.kill('SIGKILL');
+    // Its Envoy first: it would outlive the agent.
     spawnSync('pkill', ['-KILL', '-P', String(proxy.pid)]);
+    proxy.kill('SIGKILL');
     await eventually(async () => check((await entry()).metadata.annotations['istio.io/disconnectedAt'], 'not marked'), 8000);
     await eventually(async () => check((await kubectl(['get', 'workloadentry', '-n', 'machines', '-o', 'name'])).stdout === '', 'the entry is still there'), 20_000, 500);
   });
@@ -160,7 +161,10 @@ echo ready && exec sleep 3600`;
 }
 
 function start({ folder, env, children, dataPlane, envoyBin }, [program, args], name) {
-  const child = spawn('sh', ['-c', 'exec "$0" "$@" > "$LOG" 2>&1', program, ...args], { env: { PATH: process.env.PATH, LOG: join(folder, `${name}.log`), MELTEMI_DATA_PLANE: dataPlane === 'envoy' ? 'envoy' : '', ...env, ...(envoyBin && { ENVOY_BIN: envoyBin }) }, stdio: 'ignore' });
+  // Envoy opens its output by name, as the user it runs as.
+  writeFileSync(join(folder, `${name}.log`), '');
+  chmodSync(join(folder, `${name}.log`), 0o666);
+  const child = spawn('sh', ['-c', 'exec "$0" "$@" >> "$LOG" 2>&1', program, ...args], { env: { PATH: process.env.PATH, LOG: join(folder, `${name}.log`), MELTEMI_DATA_PLANE: dataPlane === 'envoy' ? 'envoy' : '', ...env, ...(envoyBin && { ENVOY_BIN: envoyBin }) }, stdio: 'ignore' });
   children.push(child);
   return child;
 }

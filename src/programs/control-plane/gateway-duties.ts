@@ -23,6 +23,8 @@ export interface GatewayDutiesOptions {
 export interface GatewayDuties {
   /** After every rebuild. */
   update(statuses: readonly StatusUpdate[]): void;
+  /** Statuses of EnvoyFilters: they change when proxies answer. */
+  updateFilters(statuses: readonly StatusUpdate[]): void;
   /** Stands for election; to be called when the objects are known. */
   start(): void;
 }
@@ -30,18 +32,21 @@ export interface GatewayDuties {
 export function createGatewayDuties({ client, source, features, options, clock, signal, refresh }: GatewayDutiesOptions): GatewayDuties {
   const { systemNamespace, revision } = options;
   const writer = new StatusWriter({ client, clock, signal, onConflict: refresh });
+  const filterWriter = new StatusWriter({ client, clock, signal, onConflict: () => {} });
   const deployments = new GatewayDeployments({ client, source, features, systemNamespace, revision, clock, signal });
   return {
     update(statuses) {
       writer.set(statuses);
       deployments.reconcile();
     },
+    updateFilters: (statuses) => filterWriter.set(statuses),
     start() {
       const name = revision === '' ? 'istio-gateway-leader' : `istio-gateway-leader-${revision}`;
       electLeader({
         client, clock, signal, name, namespace: systemNamespace, identity: options.podName,
         onChange: (leading) => {
           writer.lead(leading);
+          filterWriter.lead(leading);
           deployments.lead(leading);
         },
       });

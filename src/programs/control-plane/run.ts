@@ -11,13 +11,16 @@ import type { KubeClient } from '../../kube/client/client.ts';
 import { createHttpsClient } from '../../kube/client/https-client.ts';
 import { findClusterAccess } from '../../kube/client/kube-config.ts';
 import { featuresOf } from '../../resolve/gateway-api/features.ts';
+import type { AdsEvent } from '../../xds/server/connection.ts';
 import { authenticate, type AuthenticatorOptions, type CallerCredentials } from '../../xds/server/authenticate.ts';
 import { readCaSettings, type CaSettings } from './ca-settings.ts';
 import type { Certificates } from './certificates.ts';
 import { openCertificates } from './open-certificates.ts';
 import { SecretAccess } from './secret-access.ts';
 import { serveDebug } from './debug.ts';
+import { Debounce } from './debounce.ts';
 import { createDiscovery, type Discovery } from './discovery.ts';
+import { envoyFilterStatuses } from './envoy-filter-status.ts';
 import { createFileSource } from './file-source.ts';
 import { createGatewayDuties, type GatewayDuties } from './gateway-duties.ts';
 import { injectionSource } from './injection-context.ts';
@@ -113,6 +116,9 @@ interface Core {
   use(certificates: Certificates): void;
 }
 
+/** What may change how many proxies obey an EnvoyFilter. */
+const STATUS_EVENTS: ReadonlySet<AdsEvent['kind']> = new Set(['acked', 'nacked', 'disconnected']);
+
 /** Objects → engine → discovery, wired but not started. */
 function buildCore(options: ControlPlaneOptions, version: string, client: KubeClient | undefined, signal: AbortSignal, ca: CaSettings): Core {
   const clock = systemClock;
@@ -148,12 +154,23 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
     onUpdate: (update) => {
       metrics.update(update);
       discovery.publish(update);
+      filterStatuses.trigger();
     },
   });
   const prove = (credentials: CallerCredentials) => authenticate(credentials, auth);
   const workloads = client && registersWorkloads(process.env) ? new WorkloadRegistrations({ client, clock, signal, podName: options.podName, systemNamespace: options.systemNamespace, ...registrationSettings(process.env) }) : undefined;
+  // Answers come in bursts: one status for all of them.
+  const filterStatuses = new Debounce({ clock, quietMs: 1000, maxMs: 5000, act: () => {
+    if (!engine.ready || engine.snapshot.envoyFilters.length === 0) return;
+    const views = discovery.server.clients().flatMap((connected) => discovery.resourcesOf(connected)?.view ?? []);
+    gateways?.updateFilters(envoyFilterStatuses(source.objects(), views, discovery.quarantined()));
+  } });
   const discovery: Discovery = createDiscovery({
-    ...(workloads && { checkNode: (node) => workloads.checkNode(node), onEvent: (event) => workloads.onEvent(event) }),
+    ...(workloads && { checkNode: (node) => workloads.checkNode(node) }),
+    onEvent: (event) => {
+      workloads?.onEvent(event);
+      if (STATUS_EVENTS.has(event.kind)) filterStatuses.trigger();
+    },
     engine: () => engine, metrics, clock, ...(client && { secretAccess: new SecretAccess({ client, clock, isConnected: (spiffeId) => discovery.server.clients().some((one) => one.spiffeId === spiffeId) }) }),
     trustEverybody: client === undefined, authenticate: prove,
     ...(ca.serveCa && { certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) } }),

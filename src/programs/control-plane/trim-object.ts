@@ -15,7 +15,7 @@ const TLS_KEYS = ['tls.crt', 'tls.key', 'ca.crt', 'cert', 'key', 'cacert', 'ca.c
 const CONFIG_KEYS = ['ca.crt', 'cacert', 'deployment', 'service', 'serviceAccount', 'horizontalPodAutoscaler', 'podDisruptionBudget'];
 
 /** Their status is written by us: it is needed to know what it says, and a change of it means nothing. */
-const hasOwnStatus = ({ apiVersion, kind }: KubeObject): boolean => apiVersion.startsWith('gateway.networking.') || (kind === 'Ingress' && /^(networking\.k8s\.io|extensions)\//.test(apiVersion));
+const hasOwnStatus = ({ apiVersion, kind }: KubeObject): boolean => apiVersion.startsWith('gateway.networking.') || kind === 'EnvoyFilter' || (kind === 'Ingress' && /^(networking\.k8s\.io|extensions)\//.test(apiVersion));
 
 /** What is kept per kind; other kinds keep everything but their managed fields and status. */
 const TRIMMERS: Readonly<Record<string, (object: Loose) => Partial<Loose>>> = {
