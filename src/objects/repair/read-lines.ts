@@ -23,7 +23,7 @@ interface Line {
 /** A flow collection that is not closed by then is none. */
 const MAX_FLOW_LINES = 20;
 const KEY = /^("(?:[^"\\]|\\.)*"|'[^']*'|(?!\{(?!\{))[\w.$/{}-]+(?:\[[\w.-]+\])?)\s*:(?:\s+(.*))?$/;
-const ELLIPSIS = /^(?:\.{3}|…|<[^>]*>|\[\.{3}\]|#\s*\.{3})$/;
+const ELLIPSIS = /^(?:\.{3}|\u2026|<[^>]*>|\[\.{3}\]|#\s*\.{3})$/;
 
 /** Reads one document. */
 export function readLines(text: string, firstLine = 1): ReadLines {
