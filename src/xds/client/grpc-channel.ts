@@ -77,7 +77,8 @@ export class GrpcChannel {
     this.session.on('goaway', (code) => this.fail(`the server is going away (${code})`));
     this.session.on('connect', () => {
       clearTimeout(this.handshake);
-      this.session.setLocalWindowSize(4 * WINDOW_BYTES);
+      // A connection that took too long has been given up already.
+      if (!this.session.destroyed) this.session.setLocalWindowSize(4 * WINDOW_BYTES);
     });
     this.handshake = setTimeout(() => this.fail('the connection timed out'), options.connectTimeoutMs ?? 10_000);
     this.keepalive = setInterval(() => this.ping(), KEEPALIVE_MS);
