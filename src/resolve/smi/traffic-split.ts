@@ -46,13 +46,14 @@ export function convertTrafficSplit(split: KubeObject, input: SplitInput, issues
   }
   const ports = find(apex)?.ports.map(({ number, protocol }) => ({ number, protocol })) ?? [];
   if (ports.length === 0) issues.push(notConverted(split, 'spec.service', `Service ${namespace}/${apex} does not exist; nobody can call it.`));
+  for (const { name, service, weight } of backends) if (!service && weight > 0) issues.push(notConverted(split, 'spec.backends', `Service ${namespace}/${name} does not exist; its share is 0 until it does.`));
   const matches = matchesOf(split, spec, input, issues);
   if (matches?.length === 0) return undefined;
   const routes = ports.map(({ number, protocol }) => {
     const serving = backends.filter(({ service, name, weight }) => {
       const serves = service?.ports.some((port) => port.number === number) ?? false;
       if (service && !serves && weight > 0) issues.push(notConverted(split, 'spec.backends', `Service ${namespace}/${name} has no port ${number}; calls to this port of ${apex} do not go there.`));
-      return weight > 0 && (serves || !service);
+      return weight > 0 && serves;
     });
     const route = serving.map(({ host, weight }) => ({ destination: { host, port: { number } }, weight: Math.round(weight * scale) }));
     const rest = [{ destination: { host: hostOf(apex), port: { number } } }];

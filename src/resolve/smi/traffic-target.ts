@@ -16,8 +16,8 @@ export interface TargetInput {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Labels that change with every rollout or pod. */
-const VOLATILE = ['pod-template-hash', 'controller-revision-hash', 'statefulset.kubernetes.io/pod-name', 'apps.kubernetes.io/pod-index', 'pod-template-generation'];
+/** Labels that change with every rollout or pod, or that say where it runs. */
+const VOLATILE = ['istio-locality', 'pod-template-hash', 'controller-revision-hash', 'statefulset.kubernetes.io/pod-name', 'apps.kubernetes.io/pod-index', 'pod-template-generation'];
 
 /** One policy for every set of labels that pods of the destination have. What cannot be said is not granted. */
 export function convertTrafficTarget(target: KubeObject, { ofKind, workloads, trustDomain }: TargetInput, issues: Issue[]): readonly KubeObject[] {
