@@ -12,6 +12,8 @@ interface CommandRow {
 /** In the order in which `--help` lists them. */
 const COMMANDS: readonly CommandRow[] = [
   { names: ['up'], load: async () => (await import('./commands/up.ts')).addUp },
+  { names: ['attach'], load: async () => (await import('./commands/attach.ts')).addAttach },
+  { names: ['detach'], load: async () => (await import('./commands/attach.ts')).addDetach },
   { names: ['doctor'], load: async () => (await import('./commands/doctor.ts')).addDoctor },
   { names: ['down'], load: async () => (await import('./commands/down.ts')).addDown },
   { names: ['status'], load: async () => (await import('./commands/status.ts')).addStatus },
@@ -32,12 +34,13 @@ const COMMANDS: readonly CommandRow[] = [
 
 /** Exit status of a command line that cannot be understood (EX_USAGE). */
 const USAGE_ERROR = 64;
+/** Commands with a `--version` of their own. */
+const OWN_VERSION = new Set(['attach', 'detach']);
 
 /** Runs one command line (without node and script) to its end; sets `process.exitCode`. */
 export async function runCommandLine(argv: readonly string[], version: string): Promise<void> {
   const program = new Command('meltemi')
     .description('A service mesh with Istio\'s API, on one machine or on Kubernetes')
-    .version(version, '--version', 'print the version of this program')
     .option('--home <dir>', 'state directory (default: $MELTEMI_HOME, else ~/.meltemi)')
     .enablePositionalOptions(false)
     .showSuggestionAfterError()
@@ -49,6 +52,8 @@ export async function runCommandLine(argv: readonly string[], version: string): 
   program.on('option:home', (home: string) => void (process.env['MELTEMI_HOME'] = home));
   if (argv[0] === '__complete') return complete(program, argv.slice(1));
   const row = COMMANDS.find(({ names }) => names.includes(firstWord(argv) ?? ''));
+  // An option of the program counts after a command as well, where `attach` means another version.
+  if (!row?.names.some((name) => OWN_VERSION.has(name))) program.version(version, '--version', 'print the version of this program');
   for (const command of row ? [row] : COMMANDS) (await command.load())(program);
   try {
     await program.parseAsync(argv, { from: 'user' });

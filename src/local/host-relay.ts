@@ -75,7 +75,10 @@ export function join(client: net.Socket, upstream: net.Socket): void {
   upstream.on('connect', () => clearTimeout(timer));
   client.pipe(upstream);
   upstream.pipe(client);
-  const abort = (other: net.Socket) => () => (other.destroyed ? undefined : other.resetAndDestroy());
+  const abort = (other: net.Socket) => () => {
+    // A Unix socket knows no reset.
+    if (!other.destroyed) void (other.remoteAddress === undefined && !other.connecting ? other.destroy() : other.resetAndDestroy());
+  };
   client.on('error', abort(upstream));
   upstream.on('error', abort(client));
   client.on('close', () => (clearTimeout(timer), upstream.destroy()));

@@ -47,6 +47,7 @@ const shell: ImageProgram = { entrypoint: [], cmd: ['/bin/sh'] };
 const BUILT_IN: readonly ImageRow[] = [
   { repository: 'proxyv2', program: { entrypoint: nodeProgram('agent.js'), env: NODE_ENV, user: 1337, agent: true } },
   { repository: 'pilot', program: { entrypoint: nodeProgram('control-plane.js'), cmd: ['discovery'], env: NODE_ENV, user: 1337 } },
+  { repository: 'meltemi/attach', program: { entrypoint: nodeProgram('attach-relay.js'), env: NODE_ENV } },
   { repository: 'examples-bookinfo-productpage-v1', program: sample('productpage', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v1', program: sample('details', { SERVICE_VERSION: 'v1' }) },
   { repository: 'examples-bookinfo-details-v2', program: sample('details', { SERVICE_VERSION: 'v2' }) },

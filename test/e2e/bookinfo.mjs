@@ -251,7 +251,7 @@ async function shares(page, count, headers = {}) {
   return Object.fromEntries(Object.entries(seen).filter(([version, n]) => version !== 'none' || n > 0).map(([version, n]) => [version, Math.round((1000 * n) / count) / 10]));
 }
 
-async function login(page) {
+export async function login(page) {
   const answer = await http(page.replace(/productpage$/, 'login'), { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'username=jason&passwd=' });
   check(answer.status === 302, `login answered ${answer.status}`);
   return answer.headers['set-cookie'][0].split(';')[0];

@@ -1,8 +1,9 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|bookinfo|machine|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|loopback|attach|bookinfo|machine|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
 import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { attach } from './attach.mjs';
 import { bookinfo } from './bookinfo.mjs';
 import { certificates, CERTIFICATES_STEPS } from './certificates.mjs';
 import { has, root, Suite } from './harness.mjs';
@@ -15,6 +16,7 @@ const option = (name) => (process.argv.includes(name) ? process.argv[process.arg
 const BOOKINFO_STEPS = 22;
 const LOCAL_STEPS = 19;
 const LOOPBACK_STEPS = 18;
+const ATTACH_STEPS = 4;
 
 function findEnvoy() {
   const cached = join(process.env.MELTEMI_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
@@ -43,6 +45,11 @@ if (included('loopback')) {
   const obstacle = absent.length > 0 ? `${absent.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become a user without privileges' : !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
   if (obstacle) suite.skip(LOOPBACK_STEPS, obstacle);
   suites.push(obstacle ? suite : await loopback());
+}
+for (const network of included('attach') ? ['netns', 'loopback'] : []) {
+  const suite = new Suite(`attach on ${network}`);
+  if (missing.length > 0) suite.skip(ATTACH_STEPS, `${missing.join(', ')} cannot be found`);
+  suites.push(missing.length > 0 ? suite : await attach(network));
 }
 for (const dataPlane of included('bookinfo') ? wanted : []) {
   const suite = new Suite(`bookinfo on ${dataPlane}`);
