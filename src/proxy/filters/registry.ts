@@ -1,4 +1,5 @@
 import { bufferFilter } from './envoy.filters.http.buffer/filter.ts';
+import { compressorFilter } from './envoy.filters.http.compressor/filter.ts';
 import { corsFilter } from './envoy.filters.http.cors/filter.ts';
 import { dynamicForwardProxyFilter } from './envoy.filters.http.dynamic_forward_proxy/filter.ts';
 import { faultFilter } from './envoy.filters.http.fault/filter.ts';
@@ -29,6 +30,7 @@ const FACTORIES: readonly HttpFilterFactory[] = [
   corsFilter,
   localRateLimitFilter,
   grpcWebFilter,
+  compressorFilter,
   headerMutationFilter,
   bufferFilter,
   luaFilter,

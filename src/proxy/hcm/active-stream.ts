@@ -20,6 +20,7 @@ import type { HttpConnectionInfo } from './connection-info.ts';
 import { allowsUpgrade, refuseRequest } from './request-check.ts';
 import { receiveRequestHeaders } from './request-headers.ts';
 import type { RequestSource } from './request-headers.ts';
+import { nameSpan } from './stream-span.ts';
 import { StreamFacts } from './stream-facts.ts';
 import type { HcmEnvironment } from './stream-facts.ts';
 import { finishResponseHeaders } from './response-headers.ts';
@@ -190,14 +191,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     const { tracer } = this.environment.hcm;
     if (tracer === undefined) return;
     this.span = tracer.start(this.request, { direction: this.direction, startMs: this.startMs, requestId: this.requestId ?? '', sourceAddress: this.source.address });
-    const override = this.direction === 'inbound' ? this.request.headers.get('x-envoy-decorator-operation') : undefined;
-    if (override !== undefined) {
-      this.request.headers.remove('x-envoy-decorator-operation');
-      this.span?.setOperation(override);
-    } else if (this.route !== undefined && this.route.decorator !== '') {
-      this.span?.setOperation(this.route.decorator);
-      if (this.direction !== 'inbound') this.request.headers.set('x-envoy-decorator-operation', this.route.decorator);
-    }
+    nameSpan(this.span, this.request, this.route, this.direction);
   }
 
   private runFilters(from: number): void {
@@ -369,6 +363,8 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     this.stats.response(head.status);
     this.timers?.activity();
     this.stream.sendHead(head, end);
+    // A transform may end later than the upstream's response, whose headers are overwritten by its next one.
+    if (this.outgoing !== undefined) this.response = { status: head.status, headers: FieldHeaders.of(head.headers.entries()) };
     if (end) this.finish();
   }
 

@@ -1,14 +1,13 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { VhRateLimitsOptions, XRateLimitHeadersRFCVersion } from '../../../xds/gen/envoy/extensions/common/ratelimit/v3/ratelimit_pb.ts';
 import { LocalRateLimitSchema } from '../../../xds/gen/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.ts';
-import type { TokenBucket as TokenBucketMessage } from '../../../xds/gen/envoy/type/v3/token_bucket_pb.ts';
 import { eachWithin } from '../../config/config-error.ts';
-import { durationMs } from '../../config/scalars.ts';
 import { compileHeaderMutations } from '../../route/header-mutations.ts';
 import type { HeaderMutations } from '../../route/route-table.ts';
 import { fractionOf } from '../percent.ts';
+import { shapeOf } from '../token-bucket.ts';
 import { Limits, keyOf } from './limits.ts';
-import type { BucketShape, DescriptorShape } from './limits.ts';
+import type { DescriptorShape } from './limits.ts';
 
 export interface LocalRateLimitConfig {
   /** Undefined: nothing is limited. */
@@ -54,11 +53,4 @@ export function parseLocalRateLimit(bytes: Uint8Array): LocalRateLimitConfig {
     whenNotEnforced: compileHeaderMutations(config.requestHeadersToAddWhenNotEnforced, []), onLimited: compileHeaderMutations(config.responseHeadersToAdd, []),
     resourceExhausted: config.rateLimitedAsResourceExhausted, described: descriptors.length > 0, stage: config.stage, tellsLimits: config.enableXRatelimitHeaders === XRateLimitHeadersRFCVersion.DRAFT_VERSION_03,
   };
-}
-
-/** A bucket as its message says; also of the network filter. @throws Error for one that Envoy refuses. */
-export function shapeOf(bucket: TokenBucketMessage): BucketShape {
-  const fillMs = durationMs(bucket.fillInterval) ?? 0;
-  if (fillMs < 50) throw new Error('local rate limit token bucket fill timer must be >= 50ms');
-  return { maxTokens: bucket.maxTokens, perFill: bucket.tokensPerFill ?? 1, fillMs };
 }

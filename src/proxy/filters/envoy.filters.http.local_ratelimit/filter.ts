@@ -7,7 +7,7 @@ import type { FilterContext, FilterVerdict, HttpFilter, HttpFilterFactory } from
 import { parseLocalRateLimit } from './config.ts';
 import type { LocalRateLimitConfig } from './config.ts';
 import type { Limits } from './limits.ts';
-import type { TokenBucket } from './token-bucket.ts';
+import type { TokenBucket } from '../token-bucket.ts';
 
 const TYPE_URL = 'type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit';
 

@@ -1,12 +1,6 @@
 import type { DescriptorEntry } from '../../route/rate-limits.ts';
-import { TokenBucket } from './token-bucket.ts';
-
-/** How a bucket is made. */
-export interface BucketShape {
-  readonly maxTokens: number;
-  readonly perFill: number;
-  readonly fillMs: number;
-}
+import { TokenBucket } from '../token-bucket.ts';
+import type { BucketShape } from '../token-bucket.ts';
 
 export interface DescriptorShape {
   readonly entries: readonly DescriptorEntry[];

@@ -1,7 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { LocalRateLimitSchema } from '../../../xds/gen/envoy/extensions/filters/network/local_ratelimit/v3/local_rate_limit_pb.ts';
-import { shapeOf } from '../envoy.filters.http.local_ratelimit/config.ts';
-import { TokenBucket } from '../envoy.filters.http.local_ratelimit/token-bucket.ts';
+import { shapeOf, TokenBucket } from '../token-bucket.ts';
 import { PASS, type NetworkFilterFactory } from '../network-filter.ts';
 
 /** Buckets that several filters share, by `share_key` and shape, as long as one of them lives. */

@@ -1,3 +1,20 @@
+import type { TokenBucket as TokenBucketMessage } from '../../xds/gen/envoy/type/v3/token_bucket_pb.ts';
+import { durationMs } from '../config/scalars.ts';
+
+/** How a bucket is made. */
+export interface BucketShape {
+  readonly maxTokens: number;
+  readonly perFill: number;
+  readonly fillMs: number;
+}
+
+/** A bucket as its message says. @throws Error for one that Envoy refuses. */
+export function shapeOf(bucket: TokenBucketMessage): BucketShape {
+  const fillMs = durationMs(bucket.fillInterval) ?? 0;
+  if (fillMs < 50) throw new Error('local rate limit token bucket fill timer must be >= 50ms');
+  return { maxTokens: bucket.maxTokens, perFill: bucket.tokensPerFill ?? 1, fillMs };
+}
+
 /** A bucket that is full at first and fills steadily, `perFill` tokens every `fillMs`, never above what it holds. @see Envoy AtomicTokenBucketImpl */
 export class TokenBucket {
   private tokens: number;
