@@ -1,9 +1,10 @@
 /** One proxy on one ADS stream: authenticated, flow-controlled, with its protocol state. */
 import type { SpiffeId } from '../../identity/spiffe.ts';
 import { HEALTH_TYPE_URL } from '../ads.ts';
-import { decodeRequest, type NodeInfo } from '../wire.ts';
+import type { NodeInfo } from '../wire.ts';
 import { GRPC_STATUS, type ServerCall } from './grpc-server.ts';
 import { responseChunks } from './response-bytes.ts';
+import { decodeSharedRequest } from './shared-request.ts';
 import { DiscoverySession, type Command, type ResourceView, type TypeStatus } from './state-machine.ts';
 
 /** What the outside may know of a connected proxy. */
@@ -99,7 +100,7 @@ export class Connection implements ConnectedClient {
     const startedAt = performance.now();
     let request;
     try {
-      request = decodeRequest(this.mode, bytes);
+      request = decodeSharedRequest(this.mode, bytes);
     } catch (error) {
       return this.end(GRPC_STATUS.invalidArgument, `not a discovery request: ${String(error)}`);
     }

@@ -176,7 +176,7 @@ function takeSotwNames(state: TypeSubscription, request: SotwRequest, isNew: boo
   const wildcard = mayBeWildcard(request.typeUrl) && (request.names.includes('*') || (request.names.length === 0 && (restarts || state.wildcard)));
   if (wildcard && !state.wildcard) state.add('*', false);
   if (!wildcard && state.wildcard) state.drop('*');
-  state.setNames(request.names.filter((name) => name !== '*'));
+  state.setNames(request.names.includes('*') ? request.names.filter((name) => name !== '*') : request.names);
   if (restarts) state.restart(new Map());
 }
 

@@ -66,6 +66,8 @@ export class TypeSubscription {
   private held = new Map<string, Held>();
   private readonly forced = new Set<string>();
   private answerDue = false;
+  /** The list that gave the names, while nothing else changed them. */
+  private namedBy: readonly string[] | undefined;
   /** The client has all of this that it is subscribed to, and nothing else but what was forced. */
   private seen: ResourceSet | undefined;
 
@@ -89,6 +91,7 @@ export class TypeSubscription {
   /** Adds a name; unless the client just told that it has it, the resource is sent (again) even if nothing changed. */
   add(name: string, force: boolean): void {
     this.seen = undefined;
+    this.namedBy = undefined;
     if (name === '*') {
       if (this.wildcard && force) this.forceHeld();
       this.wildcard = true;
@@ -102,6 +105,7 @@ export class TypeSubscription {
   /** Drops a name. While a wildcard subscription still covers it, the client is sent it again, as the protocol demands. */
   drop(name: string): void {
     this.seen = undefined;
+    this.namedBy = undefined;
     if (name === '*') this.wildcard = false;
     else this.names.delete(name);
     if (this.wildcard) this.forced.add(name);
@@ -111,9 +115,11 @@ export class TypeSubscription {
 
   /** SotW: the list in a request replaces the one before. */
   setNames(names: readonly string[]): void {
+    if (names === this.namedBy) return;
     const wanted = new Set(names);
     for (const name of this.names) if (!wanted.has(name)) this.drop(name);
     for (const name of wanted) if (!this.names.has(name)) this.add(name, false);
+    this.namedBy = names;
   }
 
   /** Sends these again although they are equal, if the client has them: a changed cluster waits for its endpoints. */
