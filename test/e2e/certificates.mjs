@@ -44,17 +44,19 @@ export async function certificates(length, dataPlane, envoyBin) {
   };
   const watched = [];
   try {
-    const up = await suite.step('the mesh comes up with short certificates', async () =>
-      void await run(process.execPath, [join(root, 'scripts/start.mjs'), '--data-plane', dataPlane, ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])], { env, timeoutMs: 90_000 }));
+    let page;
+    const up = await suite.step('the mesh comes up with short certificates', async () => {
+      await run(process.execPath, [join(root, 'scripts/start.mjs'), '--data-plane', dataPlane, ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])], { env, timeoutMs: 90_000 });
+      page = await eventually(async () => `${JSON.parse((await meltemi('status', '-o', 'json')).stdout).urls.ingress}/productpage`, 20_000, 500);
+      for (const manifest of [STRICT, ...HANDSHAKES.map(oneRequestEach)]) await apply(manifest);
+      await eventually(async () => check((await http(page)).status === 200, 'productpage does not answer'));
+    });
     if (!up) {
       suite.skip(CERTIFICATES_STEPS - 1, 'the cluster did not come up');
       return suite;
     }
-    const { urls } = JSON.parse((await meltemi('status', '-o', 'json')).stdout);
-    for (const manifest of [STRICT, ...HANDSHAKES.map(oneRequestEach)]) await apply(manifest);
-    await eventually(async () => check((await http(`${urls.ingress}/productpage`)).status === 200, 'productpage does not answer'));
     const stop = watchRoots(kubectl, watched);
-    const load = await runLoad(`${urls.ingress}/productpage`, plan);
+    const load = await runLoad(page, plan);
     stop();
     await verdicts({ suite, plan, kubectl, load, watched });
   } finally {

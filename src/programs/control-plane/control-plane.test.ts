@@ -248,12 +248,26 @@ describe('control plane over an API server', () => {
     const before = await rootPem();
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await rootPem()).toBe(before);
+    // Pods are made all the time: the API server must believe the webhook before, between and after.
+    let changing = true;
+    const refused: string[] = [];
+    let created = 0;
+    const pods = (async () => {
+      for (; changing; created++) {
+        const pod = object({ apiVersion: 'v1', kind: 'Pod', metadata: { name: `during-${created}`, namespace: 'default' }, spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'app' }] } });
+        await kube.create(POD, pod, { dryRun: true }).then((made) => (made as KubeObject & { spec: { containers: unknown[] } }).spec.containers.length > 1 || refused.push('not injected'), (error: unknown) => refused.push(String(error)));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
     await kube.mergePatch(SECRET, 'cacerts', 'istio-system', { data: { 'ca-key.pem': encode(material.caKeyPem) } });
     await until(async () => (await rootPem()) === material.rootCertPem, 'the new root');
     const chain = await until(async () => requestCertificate({ ...(await secureTarget()), csrPem: createKeyAndCsr({ uri: 'x' }).csrPem }).catch(() => undefined), 'a certificate of the new CA');
     expect(parseCertificate(chain[0]!).issuer).toBe('O=corp');
     type Configuration = KubeObject & { webhooks: { clientConfig: { caBundle: string } }[] };
     await until(async () => (await kube.get<Configuration>(MUTATING_WEBHOOK_CONFIGURATION, 'istio-sidecar-injector'))!.webhooks.every((webhook) => webhook.clientConfig.caBundle === encode(material.rootCertPem)), 'the bundles');
+    changing = false;
+    await pods;
+    expect([refused, created > 20]).toEqual([[], true]);
     await kube.create(POD, object({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'after', namespace: 'default' }, spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'app' }] } }));
   });
 

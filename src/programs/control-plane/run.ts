@@ -3,7 +3,6 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:net';
 import type { InjectionContext } from '../../admission/inject/types.ts';
 import { systemClock } from '../../base/clock.ts';
-import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import { parseCertificate } from '../../identity/certificate.ts';
 import { mergeBundles } from '../../identity/trust-bundle.ts';
@@ -37,7 +36,7 @@ import { maintainRootConfigMaps } from './root-config-maps.ts';
 import { meshTrustDomain } from './trust-domain.ts';
 import { reviewToken } from './token-review.ts';
 import { legacyNotes } from '../../resolve/legacy/notes.ts';
-import { maintainCaBundles, serveWebhooks } from './webhooks.ts';
+import { maintainCaBundles, serveWebhooks, WebhookRotator } from './webhooks.ts';
 
 const log = createLogger('istiod');
 
@@ -202,6 +201,7 @@ async function startClusterDuties({ client, options, certificates, version, sour
   if (options.webhookAddress === undefined) return undefined;
   const injectionContext = await injectionSource({ client, systemNamespace: options.systemNamespace, revision: options.revision, version, source, signal });
   onInjection(injectionContext);
+  const rotator = new WebhookRotator({ rootCertPem, clock: systemClock });
   const webhooks = await serveWebhooks(splitAddress(options.webhookAddress), {
     identity: () => certificates.serving, injectionContext,
     notes: (object) => legacyNotes(object, source.objects(), options.systemNamespace),
@@ -209,7 +209,7 @@ async function startClusterDuties({ client, options, certificates, version, sour
     onValidation: (passed) => metrics.validation(passed),
     onValidationError: (status) => metrics.validationError(status),
   });
-  const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem, signal, onPatch: (patch) => metrics.webhookPatch(patch) });
-  rotations.push(() => webhooks.rotate(), () => void writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) })));
+  const writeBundles = await maintainCaBundles({ client, systemNamespace: options.systemNamespace, rootCertPem: () => rotator.bundlePem(), signal, onPatch: (patch) => metrics.webhookPatch(patch) });
+  rotations.push(() => rotator.rotate({ writeBundles, serve: () => webhooks.rotate() }));
   return webhooks.server;
 }

@@ -3,7 +3,9 @@ import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parseAllDocuments } from 'yaml';
 import { messageOf } from '../../base/errors.ts';
+import type { Clock } from '../../base/clock.ts';
 import { createLogger } from '../../base/log.ts';
+import { mergeBundles } from '../../identity/trust-bundle.ts';
 import type { InjectionContext } from '../../admission/inject/types.ts';
 import { reviewInjection, type AdmissionReview, type InjectionOutcome } from '../../admission/webhook.ts';
 import type { WebhookPatch } from './metrics.ts';
@@ -158,6 +160,50 @@ export async function maintainCaBundles(options: CaBundleOptions): Promise<() =>
       if (event.type !== 'deleted') ensure(type, event.object).catch((error: unknown) => log.warn('the CA bundle could not be written', { configuration: event.object.metadata.name, error: messageOf(error) }));
     });
   return round;
+}
+
+/** The API server reads a changed bundle within moments; until then it must know the certificate it meets. */
+const BUNDLE_SETTLES_MS = 1000;
+
+export interface WebhookRotation {
+  /** Roots of the newest certificate, PEM. */
+  readonly rootCertPem: () => string;
+  /** Writes {@link WebhookRotation.bundlePem} into the configurations. */
+  readonly writeBundles: () => Promise<void>;
+  /** Serves the newest certificate. */
+  readonly serve: () => void;
+  readonly clock: Clock;
+}
+
+/** Changes what webhooks serve without a moment in which the API server refuses them: first the bundle names both roots, then the certificate changes, then the old root goes. */
+export class WebhookRotator {
+  private served: string;
+  private settling = false;
+
+  constructor(private readonly options: Omit<WebhookRotation, 'writeBundles' | 'serve'>) {
+    this.served = options.rootCertPem();
+  }
+
+  /** What the API server is told to believe. */
+  bundlePem(): string {
+    return mergeBundles(this.options.rootCertPem(), this.served);
+  }
+
+  /** Call it when the certificate or its roots changed. */
+  rotate({ writeBundles, serve }: Pick<WebhookRotation, 'writeBundles' | 'serve'>): void {
+    if (this.settling) return;
+    this.settling = true;
+    const write = (): Promise<void> => writeBundles().catch((error: unknown) => log.warn('the CA bundle could not be written', { error: messageOf(error) }));
+    void write().then(() => {
+      this.options.clock.after(BUNDLE_SETTLES_MS, () => {
+        const before = this.bundlePem();
+        this.settling = false;
+        this.served = this.options.rootCertPem();
+        serve();
+        if (this.bundlePem() !== before) void write();
+      });
+    });
+  }
 }
 
 /** The webhooks as they should be, or undefined when they are. */
