@@ -6,6 +6,14 @@ import type { FilterChainRuntime } from './runtime.ts';
 interface Remembered {
   readonly runtime: FilterChainRuntime;
   readonly routeNames: ReadonlySet<string>;
+  /** Extension configs it uses, and whether it cannot serve without. */
+  readonly extensions: ReadonlyMap<string, boolean>;
+}
+
+/** Hears what a chain needs from elsewhere. */
+export interface Needs {
+  readonly route: (name: string) => void;
+  readonly extension: (name: string, waits: boolean) => void;
 }
 
 /**
@@ -23,16 +31,19 @@ export class ChainMemory {
     this.before = undefined;
   }
 
-  /** `compile` runs unless the chain is known; `subscribe` hears every RDS name the chain uses, in both cases. */
-  reuse(chain: FilterChain, subscribe: (name: string) => void, compile: (noteRoute: (name: string) => void) => FilterChainRuntime): FilterChainRuntime {
+  /** `compile` runs unless the chain is known; `needs` hears every RDS and ECDS name the chain uses, in both cases. */
+  reuse(chain: FilterChain, needs: Needs, compile: (note: Needs) => FilterChainRuntime): FilterChainRuntime {
     const key = createHash('sha1').update(toBinary(FilterChainSchema, chain)).digest('base64');
     let remembered = this.before?.chains.get(key);
     if (remembered === undefined) {
       const routeNames = new Set<string>();
-      remembered = { runtime: compile((name) => void routeNames.add(name)), routeNames };
+      const extensions = new Map<string, boolean>();
+      const runtime = compile({ route: (name) => void routeNames.add(name), extension: (name, waits) => void extensions.set(name, waits || extensions.get(name) === true) });
+      remembered = { runtime, routeNames, extensions };
     }
     this.chains.set(key, remembered);
-    for (const name of remembered.routeNames) subscribe(name);
+    for (const name of remembered.routeNames) needs.route(name);
+    for (const [name, waits] of remembered.extensions) needs.extension(name, waits);
     return remembered.runtime;
   }
 }

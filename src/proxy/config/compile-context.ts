@@ -7,6 +7,7 @@ import type { FinishedSpan } from '../../telemetry/tracing/span.ts';
 import type { HttpFilterFactory } from '../filters/http-filter.ts';
 import type { RouteTable } from '../route/route-table.ts';
 import type { ChainMemory } from './chain-memory.ts';
+import type { ExtensionStore } from './extension-store.ts';
 import type { ProxyNode } from './runtime.ts';
 
 export interface CompileContext {
@@ -22,6 +23,10 @@ export interface CompileContext {
   readonly istioMetrics: (options: { readonly disableHostHeaderFallback: boolean }) => IstioMetrics;
   /** Current table of an RDS name; asking subscribes to it. */
   readonly routes: (name: string) => () => RouteTable | undefined;
+  /** Configs that come by ECDS. */
+  readonly extensions: ExtensionStore;
+  /** Asks for such a config; `waits`: the listener cannot serve without it. */
+  readonly needExtension: (name: string, waits: boolean) => void;
   /** Chains of the listener's former version, kept when their bytes are the same. Undefined: every chain is compiled. */
   readonly memory?: ChainMemory;
   /** Where finished spans of a collector cluster go. */

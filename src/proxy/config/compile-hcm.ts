@@ -1,4 +1,5 @@
 /** HttpConnectionManager → HcmRuntime. */
+import type { ExtensionConfigSource } from '../../xds/gen/envoy/config/core/v3/config_source_pb.ts';
 import type { TrafficRecord } from '../../telemetry/traffic-record.ts';
 import { unpackAny } from '../../xds/codec.ts';
 import {
@@ -42,6 +43,7 @@ export function compileHcm(hcm: HttpConnectionManager, direction: TrafficRecord[
     codec,
     routes: compileRoutes(hcm, context),
     httpFilters: filters.runtime,
+    extensions: filters.runtime.some(({ discovered }) => discovered !== undefined) ? context.extensions : undefined,
     ...forwardingOf(hcm),
     ...pathsOf(hcm),
     ...limitsOf(hcm),
@@ -84,7 +86,7 @@ interface CompiledFilters {
 function compileFilters(filters: readonly HttpFilter[], context: CompileContext): CompiledFilters {
   let metrics: CompiledFilters['metrics'];
   const runtime = eachWithin('http_filters', filters, (filter): HttpFilterRuntime | undefined => {
-    if (filter.configType.case === 'configDiscovery') throw new Error(`filter ${filter.name} comes by ECDS, which is not supported`);
+    if (filter.configType.case === 'configDiscovery') return discoveredFilter(filter.name, filter.configType.value, context);
     const typed = filter.configType.value;
     const typeUrl = typed?.typeUrl ?? '';
     const stats = unpackAny(typed, PluginConfigSchema);
@@ -97,6 +99,17 @@ function compileFilters(filters: readonly HttpFilter[], context: CompileContext)
   const last = filters.at(-1)?.configType;
   if (last?.case !== 'typedConfig' || !last.value.typeUrl.endsWith('.Router')) throw new Error('http_filters must end with the router');
   return { runtime: runtime.filter((filter) => filter !== undefined), metrics };
+}
+
+/** A filter whose config comes by ECDS; `default_config` serves until it is there. @see envoy.config.core.v3.ExtensionConfigSource */
+function discoveredFilter(name: string, source: ExtensionConfigSource, context: CompileContext): HttpFilterRuntime {
+  const { extensions } = context;
+  const { defaultConfig } = source;
+  const fallback = defaultConfig && within(`["${name}"].config_discovery.default_config`, () => extensions.read(defaultConfig.typeUrl, defaultConfig.value));
+  if (source.typeUrls.length === 0) throw new Error(`filter ${name}: config_discovery needs type_urls`);
+  extensions.expect(name, source.typeUrls.map((type) => (type.includes('/') ? type : `type.googleapis.com/${type}`)));
+  context.needExtension(name, !(fallback && source.applyDefaultConfigWithoutWarming));
+  return { name, typeUrl: '', config: undefined, discovered: () => extensions.get(name) ?? fallback };
 }
 
 function forwardingOf(hcm: HttpConnectionManager): Pick<HcmRuntime, 'useRemoteAddress' | 'xffTrustedHops' | 'skipXffAppend' | 'xfcc' | 'xfccDetails'> {

@@ -13,6 +13,7 @@ import { compileAddress } from '../cluster/endpoints.ts';
 import type { NetworkFilter } from '../filters/network-filter.ts';
 import { NETWORK_FILTERS } from '../filters/network-registry.ts';
 import { compileAccessLoggers } from './access-loggers.ts';
+import type { Needs } from './chain-memory.ts';
 import type { CompileContext } from './compile-context.ts';
 import { compileHcm } from './compile-hcm.ts';
 import { compileTcpProxy } from './compile-tcp-proxy.ts';
@@ -65,7 +66,8 @@ function directionOf(listener: Listener, context: CompileContext): TrafficRecord
 
 function rememberedChain(chain: FilterChain, direction: TrafficRecord['direction'], context: CompileContext): FilterChainRuntime {
   if (context.memory === undefined) return compileChain(chain, direction, context);
-  return context.memory.reuse(chain, context.routes, (noteRoute) => compileChain(chain, direction, { ...context, routes: (name) => (noteRoute(name), context.routes(name)) }));
+  const needs: Needs = { route: (name) => void context.routes(name), extension: context.needExtension };
+  return context.memory.reuse(chain, needs, (note) => compileChain(chain, direction, { ...context, routes: (name) => (note.route(name), context.routes(name)), needExtension: note.extension }));
 }
 
 function compileChain(chain: FilterChain, direction: TrafficRecord['direction'], context: CompileContext): FilterChainRuntime {

@@ -14,12 +14,14 @@ import { compileListener } from './compile-listener.ts';
 import { ResourceStore } from './resource-store.ts';
 import type { ListenerRuntime } from './runtime.ts';
 
-export interface ListenerManagerOptions extends Omit<CompileContext, 'routes'> {
+export interface ListenerManagerOptions extends Omit<CompileContext, 'routes' | 'needExtension'> {
   readonly stats: ProxyStats;
   /** How long a listener waits for its routes before it serves without. Default 15 s. */
   readonly warmingMs: number;
   /** The set of names RDS must be asked for changed. */
   readonly onRouteNames: (names: ReadonlySet<string>) => void;
+  /** The set of names ECDS must be asked for changed. */
+  readonly onExtensionNames: (names: ReadonlySet<string>) => void;
   /** Listeners in force changed. */
   readonly onChange: () => void;
 }
@@ -27,6 +29,8 @@ export interface ListenerManagerOptions extends Omit<CompileContext, 'routes'> {
 interface Entry {
   readonly runtime: ListenerRuntime;
   readonly routeNames: ReadonlySet<string>;
+  /** Extension configs it uses, and whether it cannot serve without. */
+  readonly extensions: ReadonlyMap<string, boolean>;
   readonly memory: ChainMemory;
 }
 
@@ -84,6 +88,7 @@ export class ListenerManager {
     }
     for (const name of update.removed) if (!this.listenerStore.active.get(name)?.isStatic) this.remove(name);
     this.options.onRouteNames(this.routeNames());
+    this.options.onExtensionNames(this.extensionNames());
     this.options.onChange();
     if (problems.length === 0) return undefined;
     const text = `Error adding/updating listener(s) ${problems.join('\n')}`;
@@ -112,12 +117,21 @@ export class ListenerManager {
     return problems.join('\n');
   }
 
+  /** Takes filter configs; filters that run already have them with their next request. */
+  updateExtensions(update: ResourceUpdate): string | undefined {
+    const problem = this.options.extensions.update(update);
+    this.promoteReady();
+    return problem;
+  }
+
   private apply(resource: EncodedResource): void {
     const routeNames = new Set<string>();
+    const extensions = new Map<string, boolean>();
     const memory = new ChainMemory(this.active.get(resource.name)?.memory);
     const runtime = compileListener(decodeResource({ typeUrl: TYPE_URL.listener, value: resource.value }) as Listener, {
       ...this.options,
       memory,
+      needExtension: (name, waits) => void extensions.set(name, waits || extensions.get(name) === true),
       routes: (name) => {
         routeNames.add(name);
         return () => this.tables.get(name);
@@ -125,28 +139,29 @@ export class ListenerManager {
     });
     memory.settle();
     this.options.stats.managers[this.active.has(runtime.name) ? 'listener_manager.listener_modified' : 'listener_manager.listener_added']!++;
-    const entry = { runtime, routeNames, memory };
+    const entry = { runtime, routeNames, extensions, memory };
     this.warming.delete(runtime.name);
-    if (this.hasRoutes(entry)) {
+    if (this.hasAll(entry)) {
       this.active.set(runtime.name, entry);
       return;
     }
     this.warming.set(runtime.name, entry);
     this.options.clock.after(this.options.warmingMs, () => {
       if (this.warming.get(runtime.name) !== entry) return;
-      log.warn('listener serves without all its routes', { listener: runtime.name, missing: [...routeNames].filter((name) => !this.tables.has(name)) });
+      log.warn('listener serves without all that it needs', { listener: runtime.name, routes: [...routeNames].filter((name) => !this.tables.has(name)), extensions: [...extensions.keys()].filter((name) => !this.options.extensions.get(name)) });
       this.promote(runtime.name, entry);
       this.options.onChange();
     });
   }
 
-  private hasRoutes({ routeNames }: Entry): boolean {
+  private hasAll({ routeNames, extensions }: Entry): boolean {
     for (const name of routeNames) if (!this.tables.has(name)) return false;
+    for (const [name, waits] of extensions) if (waits && !this.options.extensions.get(name)) return false;
     return true;
   }
 
   private promoteReady(): void {
-    const ready = [...this.warming].filter(([, entry]) => this.hasRoutes(entry));
+    const ready = [...this.warming].filter(([, entry]) => this.hasAll(entry));
     for (const [name, entry] of ready) this.promote(name, entry);
     if (ready.length > 0) this.options.onChange();
   }
@@ -166,6 +181,12 @@ export class ListenerManager {
 
   private routeNames(): ReadonlySet<string> {
     return new Set([...this.active.values(), ...this.warming.values()].flatMap(({ routeNames }) => [...routeNames]));
+  }
+
+  private extensionNames(): ReadonlySet<string> {
+    const names = new Set([...this.active.values(), ...this.warming.values()].flatMap(({ extensions }) => [...extensions.keys()]));
+    this.options.extensions.keepOnly(names);
+    return names;
   }
 
   private dropUnusedTables(): void {

@@ -12,6 +12,7 @@ import type { HttpFilterFactory } from '../filters/http-filter.ts';
 import type { ProxyStats } from '../stats.ts';
 import { ClusterManager } from './cluster-manager.ts';
 import type { CompileContext } from './compile-context.ts';
+import { ExtensionStore } from './extension-store.ts';
 import { ListenerManager } from './listener-manager.ts';
 import type { ProxyNode, RuntimeSnapshot } from './runtime.ts';
 
@@ -42,7 +43,7 @@ export interface StaticResources {
   readonly routes?: readonly EncodedResource[];
 }
 
-type ShortName = 'cds' | 'eds' | 'lds' | 'rds';
+type ShortName = 'cds' | 'eds' | 'lds' | 'rds' | 'ecds';
 
 export class ConfigManager {
   readonly clusters: ClusterManager;
@@ -50,19 +51,20 @@ export class ConfigManager {
   /** The configuration in force; a new value on every change. */
   readonly snapshot: Watchable<RuntimeSnapshot>;
   /** Updates by type since start, for `/server_info` and stats. */
-  readonly updates: Record<ShortName, { attempts: number; accepted: number; refused: number; lastMs: number }> = { cds: counters(), eds: counters(), lds: counters(), rds: counters() };
+  readonly updates: Record<ShortName, { attempts: number; accepted: number; refused: number; lastMs: number }> = { cds: counters(), eds: counters(), lds: counters(), rds: counters(), ecds: counters() };
   private readonly clock: Clock;
   private readonly sinks = new Map<string, LogSink>();
   private readonly exporters: ZipkinExporter[] = [];
   private subscribed = false;
   private setEndpointNames: (names: ReadonlySet<string>) => void = () => {};
   private setRouteNames: (names: ReadonlySet<string>) => void = () => {};
+  private setExtensionNames: (names: ReadonlySet<string>) => void = () => {};
 
   constructor(private readonly options: ConfigManagerOptions) {
     const { random = Math.random, resolve = systemResolve, warmingMs = 15_000, stats, clock = systemClock } = options;
     this.clock = clock;
     this.clusters = new ClusterManager({ clock, random, resolve, stats, warmingMs, onEndpointNames: (names) => this.setEndpointNames(names), onChange: () => this.publish() });
-    this.listeners = new ListenerManager({ ...this.compileContext(random), stats, warmingMs, onRouteNames: (names) => this.setRouteNames(names), onChange: () => this.publish() });
+    this.listeners = new ListenerManager({ ...this.compileContext(random), stats, warmingMs, onRouteNames: (names) => this.setRouteNames(names), onExtensionNames: (names) => this.setExtensionNames(names), onChange: () => this.publish() });
     this.snapshot = new Watchable<RuntimeSnapshot>({ listeners: new Map(), clusters: this.clusters });
   }
 
@@ -77,6 +79,8 @@ export class ConfigManager {
     const handle = (type: ShortName, take: (update: ResourceUpdate) => string | undefined) => (update: ResourceUpdate) => this.count(type, take(update));
     const endpoints = ads.subscribe(TYPE_URL.endpoint, handle('eds', (update) => this.clusters.updateEndpoints(update)));
     const routes = ads.subscribe(TYPE_URL.route, handle('rds', (update) => this.listeners.updateRoutes(update)));
+    const extensions = ads.subscribe(TYPE_URL.extensionConfig, handle('ecds', (update) => this.listeners.updateExtensions(update)));
+    this.setExtensionNames = onChange((names) => extensions.setNames(names));
     this.setEndpointNames = onChange((names) => endpoints.setNames(names));
     this.setRouteNames = onChange((names) => routes.setNames(names));
     ads.subscribeAll(TYPE_URL.cluster, handle('cds', (update) => this.clusters.updateClusters(update)));
@@ -120,11 +124,11 @@ export class ConfigManager {
     return problem;
   }
 
-  private compileContext(random: () => number): Omit<CompileContext, 'routes'> {
+  private compileContext(random: () => number): Omit<CompileContext, 'routes' | 'needExtension'> {
     const { node, filters, registry, openSink = (path) => openLogSink(path, { clock: this.clock }) } = this.options;
     const metrics = new Map<boolean, IstioMetrics>();
     return {
-      node, filters, random, clock: this.clock,
+      node, filters, random, clock: this.clock, extensions: new ExtensionStore(filters, () => this.clock.now()),
       environment: { hostname: hostname(), variable: (name) => process.env[name] },
       openSink: (path) => remembered(this.sinks, path, () => openSink(path)),
       istioMetrics: ({ disableHostHeaderFallback }) => remembered(metrics, disableHostHeaderFallback, () => new IstioMetrics({ registry, local: node.workload, disableHostHeaderFallback })),

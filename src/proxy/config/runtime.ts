@@ -90,12 +90,20 @@ export interface DownstreamTlsRuntime {
 }
 
 /** A filter of the HTTP chain: `config` is what its factory's `parse` returned (see `proxy/filters/http-filter.ts`). */
+/** What a filter is made of. */
+export interface FilterConfig {
+  readonly typeUrl: string;
+  readonly config: unknown;
+}
+
 export interface HttpFilterRuntime {
   /** Name in the HCM config: the key of per-route configs. */
   readonly name: string;
   /** Type URL of the config: selects the factory. */
   readonly typeUrl: string;
   readonly config: unknown;
+  /** Its config comes by ECDS and may change while requests run; undefined = there is none yet. Absent: `config` is it. */
+  readonly discovered?: () => FilterConfig | undefined;
 }
 
 export type XfccMode = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
@@ -112,6 +120,8 @@ export interface HcmRuntime {
   readonly routes: () => RouteTable | undefined;
   /** In order, the router last. */
   readonly httpFilters: readonly HttpFilterRuntime[];
+  /** Grows when a discovered filter config changes. Undefined: no filter is discovered. */
+  readonly extensions: { readonly version: number } | undefined;
   readonly useRemoteAddress: boolean;
   readonly xffTrustedHops: number;
   readonly skipXffAppend: boolean;

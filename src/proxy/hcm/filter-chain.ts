@@ -14,9 +14,14 @@ export interface ChosenFilters {
 /** No filters: of a request that was not routed yet. */
 export const NO_FILTERS: ChosenFilters = { request: [], response: [] };
 
+/** Stands for a filter whose config did not come: nothing may pass that it might have stopped. @see Envoy MissingConfigFilter */
+const WITHOUT_CONFIG: HttpFilter = { onRequest: () => ({ kind: 'reply', reply: { status: 500, body: '', details: '', flag: 'NFCF' } }) };
+
 /** The filters of one connection manager, made once per route: per-route configs decide what a filter does. */
 export class FilterChain {
-  private readonly made = new WeakMap<object, ChosenFilters>();
+  private made = new WeakMap<object, ChosenFilters>();
+  /** Of the discovered configs that filters were made from. */
+  private version = 0;
   private withoutRoute: ChosenFilters | undefined;
   /** The last answer: most requests take the route of the one before. */
   private lastKey: object | undefined;
@@ -26,6 +31,8 @@ export class FilterChain {
 
   /** Filters for a request, in request order. The choice's configs win over the route's. */
   filters(route: RouteEntry | undefined, choice: ClusterChoice | undefined): ChosenFilters {
+    const { extensions } = this.hcm;
+    if (extensions !== undefined && extensions.version !== this.version) this.forget(extensions.version);
     if (route === undefined) return (this.withoutRoute ??= this.create(undefined, undefined));
     const specific = choice !== undefined && choice.typedPerFilterConfig.size > 0 ? choice : undefined;
     const key = specific ?? route;
@@ -37,9 +44,23 @@ export class FilterChain {
     return filters;
   }
 
+  /** A filter config changed: filters are made anew for the requests to come. */
+  private forget(version: number): void {
+    this.version = version;
+    this.made = new WeakMap();
+    this.withoutRoute = undefined;
+    this.lastKey = undefined;
+  }
+
   private create(route: RouteEntry | undefined, choice: ClusterChoice | undefined): ChosenFilters {
     const filters: HttpFilter[] = [];
-    for (const { name, typeUrl, config } of this.hcm.httpFilters) {
+    for (const { name, discovered, ...own } of this.hcm.httpFilters) {
+      const current = discovered === undefined ? own : discovered();
+      if (current === undefined) {
+        filters.push(WITHOUT_CONFIG);
+        continue;
+      }
+      const { typeUrl, config } = current;
       const routeConfig = (choice?.typedPerFilterConfig ?? NO_CONFIG).get(name) ?? (route?.typedPerFilterConfig ?? NO_CONFIG).get(name);
       const filter = httpFilterFactory(typeUrl)?.create(config, routeConfig);
       if (filter !== undefined) filters.push(filter);

@@ -43,17 +43,30 @@ export function patchesFor(run: PatchRun, applyTo: ApplyTo, place: Place): reado
   });
 }
 
-const FILTER_KINDS: ReadonlySet<ApplyTo> = new Set(['HTTP_FILTER', 'NETWORK_FILTER', 'LISTENER_FILTER']);
+const FILTER_KINDS: ReadonlySet<ApplyTo> = new Set(['HTTP_FILTER', 'NETWORK_FILTER', 'LISTENER_FILTER', 'EXTENSION_CONFIG']);
+
+interface PatchValue {
+  readonly typed_config?: { readonly '@type'?: unknown };
+  readonly typedConfig?: { readonly '@type'?: unknown };
+  readonly config_discovery?: Discovery;
+  readonly configDiscovery?: Discovery;
+}
+
+/** The config comes by ECDS. */
+interface Discovery {
+  readonly type_urls?: unknown;
+  readonly typeUrls?: unknown;
+}
 
 /** A filter the proxy was not built with would make it refuse the whole listener. Proxies that do not say what they have are believed. */
 function unsupportedType(view: ProxyView, patch: EnvoyPatch): string | undefined {
   const known = view.proxy.extensionTypes;
   if (!FILTER_KINDS.has(patch.applyTo) || known.length === 0 || patch.operation === 'REMOVE') return undefined;
-  const value = patch.value as { readonly typed_config?: { readonly '@type'?: unknown; readonly type_url?: unknown }; readonly typedConfig?: { readonly '@type'?: unknown } } | undefined;
-  const type = (value?.typed_config ?? value?.typedConfig)?.['@type'];
-  if (typeof type !== 'string') return undefined;
-  const name = type.slice(type.lastIndexOf('/') + 1);
-  return name.endsWith('.TypedStruct') || known.includes(name) ? undefined : `the proxy has no filter that is configured by ${name}`;
+  const value = patch.value as PatchValue | undefined;
+  const discovery = value?.config_discovery ?? value?.configDiscovery;
+  const types = [(value?.typed_config ?? value?.typedConfig)?.['@type'], ...(Array.isArray(discovery?.type_urls) ? (discovery.type_urls as unknown[]) : []), ...(Array.isArray(discovery?.typeUrls) ? (discovery.typeUrls as unknown[]) : [])];
+  const names = types.flatMap((type) => (typeof type === 'string' ? [type.slice(type.lastIndexOf('/') + 1)] : []));
+  return names.length === 0 || names.some((name) => name.endsWith('.TypedStruct') || known.includes(name)) ? undefined : `the proxy has no filter that is configured by ${names.join(' or ')}`;
 }
 
 /** Old names of Envoy's own filters count as today's. */
