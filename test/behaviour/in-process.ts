@@ -156,7 +156,7 @@ export class InProcessFile {
   private judgeCall(call: Call): string[] | undefined {
     const { cluster, routeName, status, headers } = call.expect;
     // Malformed requests and peers' identities need bytes.
-    if (call.protocol === 'raw') return undefined;
+    if (call.protocol === 'raw' || call.protocol === 'websocket2' || call.protocol === 'connect2') return undefined;
     // Answers of the table itself can be asked too; other statuses come from filters and backends.
     const answered = call.expect.flags === 'NR' || call.expect.flags === 'NC' || call.expect.details === 'direct_response' || (call.expect.body === '' && status === 404);
     if (cluster === undefined && routeName === undefined && headers?.['location'] === undefined && !answered) return undefined;
