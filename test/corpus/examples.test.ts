@@ -37,6 +37,7 @@ describe('pasted objects', () => {
 describe('objects without a correction', () => {
   test.each([
     ['a field nobody knows', 'apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a}\nspec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a], colour: blue}]}'],
+    ['a field nobody knows, after a map that would take any', 'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: a}\nspec:\n  host: a\n  subsets:\n  - name: b\n    labels:\n      version: v1\n  colour: blue\n'],
     ['no YAML, and nothing to see in it', 'apiVersion: networking.istio.io/v1\nkind: Gateway\n  metadata\nfoo: bar\n baz: {]'],
     ['a mistake that is none of nesting', 'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{route: [{destination: {host: a}}], timeout: fast}]}'],
   ])('%s', (_, printed) => {

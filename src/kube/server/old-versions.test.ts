@@ -33,3 +33,12 @@ test('kinds that Istio gave up are served', async () => {
   await server.client.create(MESH_POLICY, { apiVersion: 'authentication.istio.io/v1alpha1', kind: 'MeshPolicy', metadata: { name: 'default' }, spec: { peers: [{ mtls: null }] } } as unknown as KubeObject);
   expect(await server.client.get(MESH_POLICY, 'default')).toMatchObject({ spec: { peers: [{ mtls: null }] } });
 });
+
+test('a field on the wrong level is refused with the object that was meant', async () => {
+  const object = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's', annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}' } }, spec: { ports: [{ port: 80 }] }, selector: { app: 's' } };
+  const send = (body: unknown) => server.fetch('/api/v1/namespaces/default/services?fieldValidation=Strict', { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } });
+  const { status, body } = await send(object);
+  expect(status).toBe(400);
+  expect((JSON.parse(body) as { message: string }).message).toMatch(/unknown field "selector"\nIt was probably meant like this:[\s\S]*metadata:\n {2}name: s\nspec:\n {2}ports:\n {4}- port: 80\n {2}selector:\n {4}app: s\n$/);
+  expect((await send({ ...object, colour: 'blue' })).body).not.toContain('meant');
+});

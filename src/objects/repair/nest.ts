@@ -114,6 +114,8 @@ function inObject(base: State, token: Token, moved: boolean): readonly State[] {
   const dash = token.dash && frame.kind === 'object' ? COST.dashLost : 0;
   const states: State[] = [];
   const field = findField(frame.schema, token.key);
+  // Maps know every key: one that stands further out than theirs is not theirs.
+  if (field && field.how !== 'property' && moved && (frame.column ?? frame.keyColumn) > token.keyColumn) return [];
   const nearness = field?.how === 'map' && moved ? COST.map : field?.how === 'any' && moved ? COST.any : 0;
   if (frame.kind === 'any' && !moved && !hasKey(frame, token.key)) states.push(token.dash ? (addItem(base, token, undefined, undefined).next ?? base) : addKey(base, token, token.key, undefined, undefined));
   else if (field && !hasKey(frame, token.key)) states.push(addKey({ ...base, cost: base.cost + dash + nearness }, token, token.key, field.schema, moved ? 'moved' : dash > 0 ? 'no list' : undefined));

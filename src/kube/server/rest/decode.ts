@@ -8,6 +8,7 @@ import { checkRules } from '../cel/validation-rules.ts';
 import { clone, isObject, own, textAt } from '../json.ts';
 import { badRequest, type Cause } from '../status.ts';
 import type { Draft, WriteContext } from './context.ts';
+import { meantInstead } from './meant.ts';
 import { strategyOf } from './strategies.ts';
 
 /**
@@ -30,7 +31,7 @@ export function finishDraft(resource: Resource, object: Record<string, unknown>,
   const { value, dropped } = prune(resource.schema, object);
   if (dropped.length > 0 && context.fieldValidation !== 'Ignore') {
     const texts = dropped.map((path) => `unknown field "${path}"`);
-    if (context.fieldValidation === 'Strict') throw badRequest(`${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${texts.join(', ')}`);
+    if (context.fieldValidation === 'Strict') throw badRequest(`${resource.kind} in version "${resource.version}" cannot be handled as a ${resource.kind}: strict decoding error: ${texts.join(', ')}${meantInstead(resource, object)}`);
     context.warnings.push(...texts);
   }
   return withDefaults(resource, clone(value) as Draft);
