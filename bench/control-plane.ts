@@ -45,7 +45,13 @@ interface Result extends Size {
 const cpuMs = (): number => cpuOf(process.pid).userMs + cpuOf(process.pid).systemMs;
 
 class Clients {
-  private constructor(private readonly child: ChildProcess, private readonly proxies: number) {}
+  private constructor(private readonly child: ChildProcess, private readonly proxies: number) {
+    child.once('exit', (code) => {
+      if (code === null) return;
+      process.stderr.write(`the simulated proxies ended with ${code}\n`);
+      process.exit(1);
+    });
+  }
 
   static start(args: ClientsArguments): Clients {
     return new Clients(fork(join(import.meta.dirname, 'xds-clients.js'), [JSON.stringify(args)], { stdio: 'inherit', execArgv: ['--max-old-space-size=8192'] }), args.proxies);
@@ -89,7 +95,7 @@ async function measure(size: Size, mode: Mode): Promise<Result> {
   const [from, before] = [Date.now(), cpuMs()];
   const clients = Clients.start({ port, services: size.services, proxies: size.proxies, mode });
   try {
-    await clients.everybody('RDS', NOTHING, 300_000);
+    await clients.everybody('RDS', NOTHING, 600_000);
     const connectMs = Date.now() - from;
     await clients.quiet();
     const connectCpuMs = cpuMs() - before;
@@ -143,7 +149,7 @@ async function reconnect(clients: Clients, proxies: number): Promise<Cost> {
   const [cpu, start] = [cpuMs(), await clients.ask('take')];
   const sentMs = Date.now();
   await clients.ask('reconnect');
-  await clients.everybody('RDS', start, 300_000);
+  await clients.everybody('RDS', start, 600_000);
   const lastMs = (await clients.quiet()) - sentMs;
   const end = await clients.ask('take');
   const times = (end.times['RDS'] ?? []).map((at) => at - sentMs);
@@ -183,7 +189,7 @@ async function main(): Promise<void> {
   process.stdout.write('| S, E, P | protocol | first connect | memory, peak | change | p50 | p99 | last | CPU | sent |\n|---|---|---|---|---|---|---|---|---|---|\n');
   for (const text of sizes.length > 0 ? sizes : DEFAULT_SIZES.split(' ')) {
     const [services, endpoints, proxies] = text.split(',').map(Number) as [number, number, number];
-    for (const mode of ['delta', 'sotw'] as const) {
+    for (const mode of (['delta', 'sotw'] as const).filter((candidate) => !process.argv.includes('--mode') || process.argv[process.argv.indexOf('--mode') + 1] === candidate)) {
       const result = await measureApart({ services, endpoints, proxies }, mode);
       results.push(result);
       for (const cost of result.costs)

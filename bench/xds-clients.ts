@@ -44,7 +44,7 @@ function start(index: number): AdsClient {
   const [namespace, ip, name] = [namespaceOf(service), podAddress(service, pod), `s-${service}-${pod}`];
   const metadata = { NAMESPACE: namespace, WORKLOAD_NAME: serviceName(service), CLUSTER_ID: 'Kubernetes', MESH_ID: 'cluster.local', LABELS: { app: serviceName(service), version: 'v1' }, INTERCEPTION_MODE: 'REDIRECT', ISTIO_VERSION: 'bench', INSTANCE_IPS: ip };
   const client = createAdsClient({
-    target: { host: '127.0.0.1', port: given.port }, mode: given.mode,
+    target: { host: '127.0.0.1', port: given.port }, mode: given.mode, connectTimeoutMs: 120_000,
     node: { id: `sidecar~${ip}~${name}.${namespace}~${namespace}.svc.cluster.local`, cluster: `${name}.${namespace}`, metadata, extensions: [], userAgentName: 'meltemi', userAgentVersion: 'bench', locality: { region: '', zone: '', subZone: '' } },
   });
   const endpoints = client.subscribe(TYPE_URL.endpoint, (update) => note('EDS', update));
@@ -63,14 +63,22 @@ function start(index: number): AdsClient {
   return client;
 }
 
-const startAll = (): AdsClient[] => Array.from({ length: given.proxies }, (_, index) => start(index));
-let clients = startAll();
+let clients: AdsClient[] = [];
+/** The first proxies of a mesh do not come all at once. */
+const BATCH = 50;
+
+function comeIn(): void {
+  if (clients.length >= given.proxies) return;
+  if ((updates['RDS'] ?? 0) >= clients.length) for (let left = Math.min(BATCH, given.proxies - clients.length); left > 0; left--) clients.push(start(clients.length));
+  setTimeout(comeIn, 5);
+}
+comeIn();
 process.on('message', (question: ClientsQuestion) => {
   const report: ClientsReport = { connected: clients.filter((client) => client.connected).length, updates: { ...updates }, lastUpdateMs, bytes, times: question === 'take' ? times : {} };
   if (question === 'take') times = {};
   if (question === 'reconnect') {
     for (const client of clients) client.close();
-    clients = startAll();
+    clients = Array.from({ length: given.proxies }, (_, index) => start(index));
   }
   process.send!(report);
 });
