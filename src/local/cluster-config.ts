@@ -15,6 +15,8 @@ export interface ClusterConfig {
   readonly firstPort: number;
   readonly dataPlane: DataPlane;
   readonly images: readonly ImageMapping[];
+  /** The project's `meltemi.yaml`; it is watched. Mappings of `images` come first. */
+  readonly project?: string;
   /** The Envoy binary on the host, when sidecars run it. */
   readonly envoyPath?: string;
   /** The API server's listener on the host's loopback. */

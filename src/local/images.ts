@@ -72,30 +72,49 @@ const BUILT_IN: readonly ImageRow[] = [
   { repository: 'pause', program: { entrypoint: ['/bin/sh', '-c', 'sleep infinity'] } },
 ];
 
-/** One `--image NAME=COMMAND` of the user. */
+/** One `--image NAME=COMMAND` of the user, or one entry of `meltemi.yaml` (`project/project-file.ts`). */
 export interface ImageMapping {
   /** An image as pods write it; without a tag it matches every tag, `*` matches any text. */
   readonly image: string;
   /** Command line; quotes and backslashes as in a shell, no expansion. */
   readonly command: string;
-  /** Where it runs: the folder in which the user typed it. */
+  /** Where it runs: the folder in which the user typed it, or that the file names. */
   readonly cwd: string;
+  /** The entry point as words; then `command` is not read. */
+  readonly argv?: readonly string[];
+  /** What `args` of a pod replace. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Uid and gid unless the pod asks for others. Default 0. */
+  readonly user?: number;
+  /** A shell command that makes the program, run in `cwd` before the start and before every restart. */
+  readonly build?: string;
+  /** Files and folders whose changes restart the program, absolute. */
+  readonly watch?: readonly string[];
+  /** Names or paths below the watched ones that do not count. */
+  readonly ignore?: readonly string[];
 }
 
 /** Finds the program for an image: the user's mappings first (the last one wins), then the built-in table. Undefined when there is none. */
 export function findImageProgram(image: string, mappings: readonly ImageMapping[]): ImageProgram | undefined {
-  const repository = repositoryOf(image);
-  for (const mapping of [...mappings].reverse()) {
-    if (matchesPattern(mapping.image, image) || matchesPattern(mapping.image, repository)) {
-      return { entrypoint: splitCommand(mapping.command) ?? ['/bin/sh', '-c', mapping.command], cwd: mapping.cwd };
-    }
+  const mapping = mappingOf(image, mappings);
+  if (mapping) {
+    const { argv, args, env, cwd, user } = mapping;
+    return { entrypoint: argv ?? splitCommand(mapping.command) ?? ['/bin/sh', '-c', mapping.command], cwd, ...(args ? { cmd: args } : {}), ...(env ? { env } : {}), ...(user === undefined ? {} : { user }) };
   }
+  const repository = repositoryOf(image);
   return BUILT_IN.find((row) => repository === row.repository || repository.endsWith(`/${row.repository}`))?.program;
+}
+
+/** The user's mapping for an image: the last one that fits. */
+export function mappingOf(image: string, mappings: readonly ImageMapping[]): ImageMapping | undefined {
+  const repository = repositoryOf(image);
+  return mappings.findLast((mapping) => matchesPattern(mapping.image, image) || matchesPattern(mapping.image, repository));
 }
 
 /** The message of `ErrImagePull` for an image without a program. */
 export function unknownImageMessage(image: string): string {
-  return `image "${image}" has no program on this machine: map it with "meltemi up --image ${image}=COMMAND"`;
+  return `image "${image}" has no program on this machine: map it with "meltemi up --image ${image}=COMMAND", or in meltemi.yaml`;
 }
 
 /**

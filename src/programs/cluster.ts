@@ -16,7 +16,7 @@ import { claimFolders, volumeFolders } from '../local/claim-folders.ts';
 import { CLUSTER_CONFIG_VARIABLE, type ClusterConfig, type ProgressLine } from '../local/cluster-config.ts';
 import { serveDns, zoneSource } from '../local/dns.ts';
 import { startHostRelays } from '../local/host-relay.ts';
-import { CONTAINER_HOME } from '../local/images.ts';
+import { CONTAINER_HOME, mappingOf, type ImageMapping } from '../local/images.ts';
 import { startExec } from '../local/kubelet/exec-session.ts';
 import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
 import { namespaceNetworks, type PodNetworks } from '../local/kubelet/pod-networks.ts';
@@ -30,6 +30,7 @@ import { setUpLoopback } from '../local/loopback/loopback-setup.ts';
 import { startServiceRelays } from '../local/loopback/service-relay.ts';
 import { MEMORY_FOLDER, setUpNode } from '../local/node-setup.ts';
 import { startServiceNat } from '../local/service-nat.ts';
+import { openProject } from '../local/project/project-watch.ts';
 import { API_PORT, API_SERVICE_IP, DNS_SERVICE_IP, networkOf, NODE_IP, SERVICE_CIDR } from '../local/settings.ts';
 import { stateDir } from '../local/state-dir.ts';
 import { ensureSystemObjects } from '../local/system-objects.ts';
@@ -116,15 +117,32 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   if (loopback) networks = loopbackNetworks({ home: config.home, folder: join(loopback.memoryFolder, 'networks'), preload: loopback.preload, firstPort: config.firstPort, zone });
   startHostRelays(client, services, config.listeners, signal);
   step('kubelet');
+  const images = watchProject(config, () => kubelet);
   kubelet = new Kubelet({
     client, pods: informer<Pod>(POD), configMaps: informer<ConfigMap>(CONFIG_MAP), secrets: informer<Secret>(SECRET), services,
-    mode: config.mode, networks, programs, agentEnv, memoryFolder: loopback?.memoryFolder ?? MEMORY_FOLDER, podsFolder: dir.pods, images: () => config.images,
+    mode: config.mode, networks, programs, agentEnv, memoryFolder: loopback?.memoryFolder ?? MEMORY_FOLDER, podsFolder: dir.pods, images,
     claimFolder: claimFolders(informer<PersistentVolumeClaim>(PERSISTENT_VOLUME_CLAIM), informer<PersistentVolume>(PERSISTENT_VOLUME), volumes),
   });
   await kubelet.start();
   await registerNode(client, VERSION);
   await keepNodeLease({ client, clock: systemClock, signal });
   startScheduler(client, informer<Pod>(POD), informer<Node>(NODE), signal);
+}
+
+/** The user's mappings: those of the command line, which win because they are last, after those of the project's file as it is now. */
+function watchProject(config: ClusterConfig, kubelet: () => Kubelet | undefined): () => readonly ImageMapping[] {
+  if (config.project === undefined) return () => config.images;
+  const runs = (mapping: ImageMapping) => (image: string) => mappingOf(image, images()) === mapping;
+  const project = openProject({
+    path: config.project,
+    restart: (mapping, why) => log.info('restart', { image: mapping.image, why, containers: kubelet()?.restartImages(runs(mapping), why) ?? 0 }),
+    buildFailed: (mapping, message) => {
+      log.warn('build failed', { image: mapping.image, message });
+      kubelet()?.warnImages(runs(mapping), 'BuildFailed', message);
+    },
+  });
+  const images = (): readonly ImageMapping[] => [...project.images(), ...config.images];
+  return images;
 }
 
 /** One informer per kind, whoever asks. */

@@ -75,7 +75,8 @@ export class AgentSecretSource implements SecretSource {
       onSecret({ name: ROOT_SECRET, kind: 'validation', trustedCaPem });
     };
     const stopFile = watchFiles([this.rootPath], ([pem = '']) => ((file = pem), tell()));
-    const stopSigner = this.workload.certificate.watch((certificate) => ((signer = certificate?.rootPem ?? ''), tell()));
+    // A certificate that expired took nobody's trust with it.
+    const stopSigner = this.workload.certificate.watch((certificate) => ((signer = certificate?.rootPem ?? signer), tell()));
     return () => (stopFile(), stopSigner());
   }
 

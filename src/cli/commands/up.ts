@@ -1,6 +1,6 @@
 /** `up`: the mesh on this machine, with one command. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { messageOf } from '../../base/errors.ts';
 import type { DataPlane } from '../../local/cluster-config.ts';
@@ -8,6 +8,8 @@ import type { ImageMapping } from '../../local/images.ts';
 import { endLeftovers, launchCluster, stopCluster, type Launched } from '../../local/launcher/launch.ts';
 import { LockedError, takeLock } from '../../local/launcher/lock.ts';
 import { chooseNetwork, NETWORK_CHOICES, type NetworkChoice } from '../../local/launcher/network-choice.ts';
+import { runBuild } from '../../local/project/build-step.ts';
+import { PROJECT_FILE, projectIssueLine, readProject } from '../../local/project/project-file.ts';
 import { networkOf } from '../../local/settings.ts';
 import { DEFAULT_PORTS, openPorts, type OpenPort, type PortRequest } from '../../local/launcher/ports.ts';
 import { cleanState, readRuntime, type RuntimeInfo } from '../../local/launcher/runtime.ts';
@@ -22,6 +24,7 @@ interface Flags extends UpFlags {
   readonly dataPlane: DataPlane;
   readonly network: NetworkChoice;
   readonly image: readonly ImageMapping[];
+  readonly config?: string;
   readonly publish: readonly PortRequest[];
   readonly foreground?: boolean;
 }
@@ -35,6 +38,7 @@ export function addUp(program: Command): void {
     .addOption(new Option('--data-plane <name>', 'what runs as sidecar and gateway').choices(['proxy', 'envoy']).default('proxy'))
     .addOption(new Option('--network <kind>', 'how pods are told apart: network namespaces, loopback addresses (no privileges), or what this machine allows').choices([...NETWORK_CHOICES]).default('auto'))
     .option('--image <name=command>', 'program that runs for an image; may be repeated', collectImage, [])
+    .option('--config <file>', 'images of your project: what runs for them, how it is built, what restarts it (default: meltemi.yaml of this folder)')
     .option('--publish <host:service>', 'also lead this port of 127.0.0.1 to that port of a LoadBalancer service; may be repeated', collectPort, [])
     .option('--no-install-mesh', 'only the Kubernetes API and its pods')
     .option('-s, --set <key=value>', 'change one value of the installation, as "install" takes it; may be repeated', (value: string, all: readonly string[]) => [...all, value], [])
@@ -105,6 +109,8 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   const program = join(import.meta.dirname, 'cluster.js');
   if (!existsSync(program)) return fail(`${program} is missing: build it with "npm run build"`);
   if (flags.network !== 'loopback' && (dir.home.startsWith('/run/') || program.startsWith('/run/'))) return fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
+  const project = await readyProject(flags.config);
+  if (project === 'failed') return undefined;
   const choice = await chooseNetwork(flags.network, dir);
   if (!choice.ok) return fail(`pods cannot run on this machine:\n${choice.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
   const { network } = choice;
@@ -120,7 +126,7 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   tellMoved(ports);
   await endLeftovers(dir.home);
   const progress = new Progress(`Starting the cluster (network ${kind}: ${network.why})`);
-  const launched = launchCluster({ dir, network, dataPlane: flags.dataPlane, images: flags.image, ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
+  const launched = launchCluster({ dir, network, dataPlane: flags.dataPlane, images: flags.image, ...(project === undefined ? {} : { project }), ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
   const interrupted = interruption();
   try {
     await Promise.race([launched.ready, interrupted.happened]);
@@ -138,6 +144,27 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
     process.exit();
   } finally {
     interrupted.forget();
+  }
+}
+
+/** The project's file, checked, with every image built; undefined when there is none. */
+async function readyProject(asked: string | undefined): Promise<string | 'failed' | undefined> {
+  const path = resolve(asked ?? PROJECT_FILE);
+  if (asked === undefined && !existsSync(path)) return undefined;
+  const failed = (message: string): 'failed' => (fail(message), 'failed');
+  try {
+    const { images, issues } = readProject(path);
+    if (issues.length > 0) return failed(issues.map((issue) => projectIssueLine({ ...issue, file: relative(process.cwd(), issue.file) || issue.file })).join('\n'));
+    for (const mapping of images.filter(({ build }) => build !== undefined)) {
+      const progress = new Progress(`Building ${mapping.image}`);
+      const problem = await runBuild(mapping);
+      progress.end(problem === undefined ? `✔ Built ${mapping.image}` : `✘ Building ${mapping.image}`);
+      if (problem !== undefined) return failed(problem);
+    }
+    process.stderr.write(`✔ ${relative(process.cwd(), path) || path}: ${images.map(({ image }) => image).join(', ')}\n`);
+    return path;
+  } catch (error) {
+    return failed(`${path} cannot be read: ${messageOf(error)}`);
   }
 }
 

@@ -23,6 +23,8 @@ const MAX_BACKOFF_MS = 300_000;
 const BACKOFF_RESET_MS = 600_000;
 /** After the grace period of a hook that took all of it, a container still gets this long. */
 const MIN_TERM_MS = 2000;
+/** How long a program may take to end that its developer restarts. */
+const RESTART_GRACE_MS = 2000;
 /** How long the last output may take after the program has ended. */
 const DRAIN_MS = 500;
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGTRAP: 5, SIGABRT: 6, SIGBUS: 7, SIGFPE: 8, SIGKILL: 9, SIGUSR1: 10, SIGSEGV: 11, SIGUSR2: 12, SIGPIPE: 13, SIGALRM: 14, SIGTERM: 15 };
@@ -80,6 +82,18 @@ export class ContainerRunner {
     await this.finished;
   }
 
+  /** Ends the program so that it starts again at once, whatever the restart policy and the back-off say; nothing to do when the container is done. */
+  restart(message: string): void {
+    this.restartAsked = true;
+    this.backoffMs = 0;
+    if (this.running) void this.terminate(this.running, Date.now() + RESTART_GRACE_MS, message);
+    this.hurry.abort();
+    this.hurry = new AbortController();
+  }
+  private restartAsked = false;
+  /** Cuts waits for the next start short. */
+  private hurry = new AbortController();
+
   /** Starts one more program inside the running container; undefined when it is not running. */
   exec(argv: readonly string[], stdin = false): ChildProcess | undefined {
     return this.running?.launch.exec(this.running.pid, argv, stdin);
@@ -91,10 +105,14 @@ export class ContainerRunner {
       const program = await this.pull();
       if (!program) break;
       const startedAt = Date.now();
+      // What was asked for before this start, this start does.
+      this.restartAsked = false;
       exitCode = await this.runOnce(program);
-      if (this.stopping.signal.aborted || !this.restarts(exitCode)) break;
+      const asked = this.restartAsked;
+      this.restartAsked = false;
+      if (this.stopping.signal.aborted || (!asked && !this.restarts(exitCode))) break;
       if (Date.now() - startedAt > BACKOFF_RESET_MS) this.backoffMs = 0;
-      await this.backOff();
+      if (!asked) await this.backOff();
       this.update({ restartCount: this.runtime.restartCount + 1 });
     }
     this.wake();
@@ -125,7 +143,7 @@ export class ContainerRunner {
       if (this.stopping.signal.aborted) break;
       this.event('Normal', 'BackOff', `Back-off pulling image "${image}"`);
       this.update({ state: { waiting: { reason: 'ImagePullBackOff', message: `Back-off pulling image "${image}": ErrImagePull: ${message}` } } });
-      await pause(delayMs, this.stopping.signal);
+      await pause(delayMs, AbortSignal.any([this.stopping.signal, this.hurry.signal]));
     }
     return void name;
   }
@@ -140,7 +158,7 @@ export class ContainerRunner {
     this.event('Warning', 'BackOff', `Back-off restarting failed container ${where}`);
     const message = `back-off ${formatGoSeconds(delayMs / 1000)} restarting failed container=${name} pod=${pod.name}_${pod.namespace}(${pod.uid})`;
     this.update({ state: { waiting: { reason: 'CrashLoopBackOff', message } }, ...(this.runtime.state.terminated ? { lastState: { terminated: this.runtime.state.terminated } } : {}) });
-    await pause(delayMs, this.stopping.signal);
+    await pause(delayMs, AbortSignal.any([this.stopping.signal, this.hurry.signal]));
   }
 
   private async runOnce(program: ImageProgram): Promise<number | undefined> {

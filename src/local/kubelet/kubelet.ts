@@ -136,6 +136,18 @@ export class Kubelet {
     return child;
   }
 
+  /** Restarts every container whose image satisfies the test, and says why; returns how many. */
+  restartImages(matches: (image: string) => boolean, why: string): number {
+    const runners = [...this.workers.values()].flatMap((worker) => [...worker.runners.values()]).filter(({ container }) => matches(container.image ?? ''));
+    for (const runner of runners) runner.restart(`Container ${runner.container.name} is restarted: ${why}`);
+    return runners.length;
+  }
+
+  /** Puts a warning on every pod with a container of such an image. */
+  warnImages(matches: (image: string) => boolean, reason: string, message: string): void {
+    for (const { pod } of this.workers.values()) if (allContainers(pod.spec).some(({ image }) => matches(image ?? ''))) this.node.events.record(pod, 'Warning', reason, message);
+  }
+
   private find(namespace: string, name: string): PodWorker {
     for (const worker of this.workers.values()) if (worker.pod.metadata.namespace === namespace && worker.pod.metadata.name === name) return worker;
     throw new ContainerRequestError(400, `pod "${name}" has not been started on this node`);

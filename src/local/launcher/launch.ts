@@ -21,6 +21,8 @@ export interface LaunchOptions {
   readonly network: ChosenNetwork;
   readonly dataPlane: DataPlane;
   readonly images: readonly ImageMapping[];
+  /** The project's `meltemi.yaml`. */
+  readonly project?: string;
   readonly envoyPath?: string;
   readonly ports: readonly OpenPort[];
   /** The bundled cluster program. */
@@ -79,6 +81,7 @@ export function launchCluster(options: LaunchOptions): Launched {
     listeners: published.map((port) => ({ fd: FIRST_FD + ports.indexOf(port), servicePort: port.servicePort!, hostPort: port.hostPort })),
     progressFd: 3,
     ...(options.envoyPath === undefined ? {} : { envoyPath: options.envoyPath }),
+    ...(options.project === undefined ? {} : { project: options.project }),
     ...(options.foreground ? { tieFd } : {}),
   };
   const logFd = openSync(dir.log, 'a', 0o600);

@@ -171,7 +171,7 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
       if (STATUS_EVENTS.has(event.kind)) filterStatuses.trigger();
     },
     engine: () => engine, metrics, clock, ...(client && { secretAccess: new SecretAccess({ client, clock, isConnected: (spiffeId) => discovery.server.clients().some((one) => one.spiffeId === spiffeId) }) }),
-    trustEverybody: client === undefined, authenticate: prove,
+    trustEverybody: client === undefined, authenticate: prove, acceptHttp10: /^(?:1|t|true)$/i.test(process.env['PILOT_HTTP10'] ?? ''),
     ...(ca.serveCa && { certificates: { authority: () => certificates!.authority, authenticate: prove, now: () => clock.now(), onEvent: (event) => metrics.certificate(event) } }),
   });
   return { source, engine, discovery, metrics, auth, gateways, use: (loaded) => void (certificates = loaded) };
