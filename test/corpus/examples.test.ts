@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { crdOf } from '../../src/kube/server/api/crd.ts';
 import { startTestServer, type TestServer } from '../../src/kube/server/testing.ts';
+import { validateIstioObject } from '../../src/objects/istio/validate.ts';
+import type { KubeObject } from '../../src/objects/meta.ts';
 import { KINDS } from '../../src/objects/registry.ts';
 import { CUSTOM_RESOURCE_DEFINITION } from '../../src/objects/resource-types.ts';
 import { extractBlocks } from './extract.ts';
@@ -68,4 +70,11 @@ describe('documents of slides', () => {
   test('two objects of one fence are two', () => {
     expect(extractBlocks('```\napiVersion: v1\nkind: Service\nmetadata: {name: a}\n\nkind: Service\napiVersion: v1\nmetadata: {name: b}\n```').length).toBeGreaterThan(1);
   });
+});
+
+test('what servers and tools wrote is not shown', () => {
+  const written = { name: 'a', labels: { x: 'y' } };
+  const metadata = { ...written, uid: '1', generation: 2, managedFields: [{ manager: 'kubectl' }], annotations: { 'kubectl.kubernetes.io/last-applied-configuration': '{}', 'meltemi.dev/origin': 'a.yaml:1' } };
+  const [issue] = validateIstioObject({ apiVersion: 'networking.istio.io/v1', kind: 'DestinationRule', metadata, spec: { host: 'a', subsets: [{ name: 'b' }], labels: { v: '1' } } } as unknown as KubeObject);
+  expect(parse(issue!.fix!)).toEqual({ apiVersion: 'networking.istio.io/v1', kind: 'DestinationRule', metadata: written, spec: { host: 'a', subsets: [{ name: 'b', labels: { v: '1' } }] } });
 });

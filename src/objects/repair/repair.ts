@@ -11,6 +11,7 @@ import { complete } from './complete.ts';
 import { nest, type Move, type Nested } from './nest.ts';
 import { readLines } from './read-lines.ts';
 import { OPEN, tokensOf, type Token } from './tokens.ts';
+import { writtenPart } from './written.ts';
 
 /** An object as it was probably meant. */
 export interface Repair {
@@ -40,7 +41,7 @@ export function repairText(text: string, options: RepairOptions, firstLine = 1):
 
 /** Repairs an object that was parsed, whose fields stand on wrong levels. */
 export function repairObject(object: unknown, options: RepairOptions): Repair | undefined {
-  return repairTokens(tokensOf(object), options, { abridged: false, notes: [] });
+  return repairTokens(tokensOf(writtenPart(object)), options, { abridged: false, notes: [] });
 }
 
 interface Circumstances {

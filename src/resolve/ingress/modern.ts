@@ -2,6 +2,7 @@
 import { stringify } from 'yaml';
 import type { Issue } from '../../base/issue.ts';
 import type { KubeObject } from '../../objects/meta.ts';
+import { writtenMetadata } from '../../objects/repair/written.ts';
 import { referenceOf } from '../context.ts';
 import { CONVERTED } from '../legacy/modern.ts';
 
@@ -18,13 +19,13 @@ export function legacyIngressIssues(ingress: KubeObject): readonly Issue[] {
 
 /** The same Ingress in v1: `serviceName` and `servicePort` are `service`, `backend` is `defaultBackend`, and every path has a type. */
 export function modernIngress(ingress: KubeObject): Json {
-  const { name, namespace, labels, annotations } = ingress.metadata;
+  const { name, namespace, labels, annotations } = writtenMetadata(ingress.metadata as unknown as Json);
   const spec = recordOf((ingress as { readonly spec?: unknown }).spec);
   const { backend, rules, ...rest } = spec;
   const fallback = spec['defaultBackend'] ?? backend;
   return {
     apiVersion: 'networking.k8s.io/v1', kind: 'Ingress',
-    metadata: { name, ...(namespace !== undefined && { namespace }), ...(labels && { labels }), ...(annotations && { annotations }) },
+    metadata: { name, ...(namespace !== undefined && { namespace }), ...(labels !== undefined && { labels }), ...(annotations !== undefined && { annotations }) },
     spec: { ...rest, ...(fallback !== undefined && { defaultBackend: modernBackend(fallback) }), ...(rules !== undefined && { rules: listOf(rules).map(modernRule) }) },
   };
 }
