@@ -44,7 +44,7 @@ if [ "$quiet" = --with-envoy ] || [ "${2:-}" = --with-envoy ]; then
   fi
 fi
 case " $* " in *" --with-old-kubectl "*)
-  if [ ! -x "$cache/kubectl-1.20/usr/bin/kubectl" ] && command -v apt-get >/dev/null; then
+  if [ ! -x "$cache/kubectl-1.20/usr/bin/kubectl" ] && command -v apt-get >/dev/null && ! dpkg -s kubernetes-client >/dev/null 2>&1; then
     say "fetching Debian's kubectl into $cache"
     folder=$(mktemp -d)
     { (cd "$folder" && apt-get download kubernetes-client) && mkdir -p "$cache/kubectl-1.20" && dpkg -x "$folder"/kubernetes-client*.deb "$cache/kubectl-1.20"; } >/tmp/meltemi-kubectl.log 2>&1 || say "could not fetch kubernetes-client; the log is /tmp/meltemi-kubectl.log"

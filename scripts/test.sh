@@ -15,7 +15,7 @@ count() { # result file written by a suite: {passed, failed, skipped}
   passed=$((passed + p)); failed=$((failed + f)); skipped=$((skipped + s))
 }
 rm -rf build/results; mkdir -p build/results
-step setup bash scripts/setup.sh --with-envoy
+step setup bash scripts/setup.sh --with-envoy --with-old-kubectl
 step build node scripts/build.mjs
 step types node node_modules/typescript-7/bin/tsc -p tsconfig.json
 step "types of pure rooms" node node_modules/typescript-7/bin/tsc -p tsconfig.pure.json
