@@ -1,6 +1,7 @@
 /** Who may do what, out of the stored roles and bindings. */
 import type { ClusterRole, PolicyRule, RbacSubject, Role, RoleBinding } from '../../../../objects/kubernetes/rbac.ts';
 import { storageKey, storagePrefix } from '../../api/storage-key.ts';
+import { equal } from '../../json.ts';
 import type { Store } from '../../store/store.ts';
 import type { UserInfo } from '../user.ts';
 import { allowsPath, allowsResource, type PathAccess, type ResourceAccess } from './rules.ts';
@@ -8,6 +9,8 @@ import { allowsPath, allowsResource, type PathAccess, type ResourceAccess } from
 export const RBAC_GROUP = 'rbac.authorization.k8s.io';
 /** Members may do everything, whatever the stored rules say, so that nobody can lock the last administrator out. */
 const MASTERS = 'system:masters';
+
+const EVERYTHING: readonly PolicyRule[] = [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }];
 
 /** The answer to "may they": with the reason when they may, with broken bindings when they may not. */
 export interface Decision {
@@ -83,10 +86,10 @@ export function createAuthorizer(store: Store): Authorizer {
   return {
     resource: (user, access) => decide(user, access.namespace, (rule) => allowsResource(rule, access)),
     path: (user, access) => decide(user, undefined, (rule) => allowsPath(rule, access)),
-    rulesOf: (user, namespace) => [
-      ...(user.groups.includes(MASTERS) ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }, { verbs: ['*'], nonResourceURLs: ['*'] }] : []),
-      ...[...bindingsOf(user, namespace)].flatMap(([binding]) => rulesOfRole(binding.roleRef.kind, binding.roleRef.name, binding.metadata.namespace) ?? []),
-    ],
+    rulesOf(user, namespace) {
+      const bound = [...bindingsOf(user, namespace)].flatMap(([binding]) => rulesOfRole(binding.roleRef.kind, binding.roleRef.name, binding.metadata.namespace) ?? []);
+      return user.groups.includes(MASTERS) ? [...EVERYTHING.filter((rule) => !bound.some((one) => equal(one, rule))), ...bound] : bound;
+    },
     rulesOfRole,
     close: () => stops.forEach((stop) => stop()),
   };
