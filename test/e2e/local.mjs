@@ -21,6 +21,15 @@ process.on('SIGTERM', () => { console.log('echo ends'); process.exit(0); });
 console.log('echo listens');
 `;
 
+/** A project whose program is built from one source, which restarts it. */
+const PROJECT = `
+images:
+  - image: registry.example/dev
+    command: [sh, -c, 'cat built.txt; echo; sleep 600']
+    build: test "$(cat dev.txt)" != broken && cp dev.txt built.txt
+    watch: [dev.txt]
+`;
+
 /** Runs everything in one privilege mode (`root`, `user`); returns the suite. Needs root for `user` too, to become somebody else. */
 export async function local(mode) {
   const suite = new Suite(`one machine as ${mode}`);
@@ -30,6 +39,9 @@ export async function local(mode) {
   chmodSync(folder, 0o755);
   if (mode === 'user') chownSync(home, UID, UID);
   writeFileSync(join(folder, 'echo.js'), ECHO);
+  writeFileSync(join(folder, 'meltemi.yaml'), PROJECT);
+  writeFileSync(join(folder, 'dev.txt'), 'one');
+  if (mode === 'user') for (const path of ['dev.txt', '.']) chownSync(join(folder, path), UID, UID);
   const as = mode === 'user' ? ['setpriv', `--reuid=${UID}`, `--regid=${UID}`, '--clear-groups'] : ['env'];
   const env = { MELTEMI_HOME: home, HOME: home };
   const argv = (...args) => [...as.slice(1), process.execPath, join(DIST, 'meltemi.js'), ...args];
@@ -47,7 +59,7 @@ export async function local(mode) {
   return suite;
 }
 
-const upArgs = ({ folder }) => ['up', '--no-install-mesh', '--image', `registry.example/echo=node ${join(folder, 'echo.js')}`];
+const upArgs = ({ folder }) => ['up', '--no-install-mesh', '--image', `registry.example/echo=node ${join(folder, 'echo.js')}`, '--config', join(folder, 'meltemi.yaml')];
 const leftovers = (home) => processes().filter((process) => process.command.includes(home) || environmentHas(process.pid, home));
 
 function environmentHas(pid, text) {
@@ -61,7 +73,9 @@ function environmentHas(pid, text) {
 async function launcherSteps({ suite, home, env, as, argv, meltemi, mode, ...rest }) {
   await suite.step('Ctrl-C while it starts undoes everything', async () => {
     const child = spawn(as[0], argv('up'), { env: { ...process.env, ...env }, stdio: 'ignore' });
-    await sleep(600);
+    // Not before it has begun: a busy machine takes a while to load the program.
+    await eventually(() => check(existsSync(join(home, 'run/lock')), 'no lock'), 5000, 20);
+    await sleep(300);
     child.kill('SIGINT');
     const code = await new Promise((resolve) => child.on('exit', resolve));
     check(code === 130, `exit ${code}`);
@@ -146,6 +160,24 @@ async function podSteps(context) {
     if (mode === 'root') check(caught.uid === 1337, `the proxy runs as ${caught.uid}`);
     const { podIP } = (await pod('intercepted')).status;
     check(JSON.parse(await inClient(`curl -s -m 3 http://${podIP}:9999/`)).port === '15006', 'inbound');
+  });
+  await suite.step('a changed source builds and restarts what meltemi.yaml maps; what does not build goes on', async () => {
+    await kubectl('run', 'dev', '--image=registry.example/dev:latest');
+    await kubectl('wait', 'pod/dev', '--for=condition=Ready', '--timeout=10s');
+    const state = async () => ({ log: (await kubectl('logs', 'dev')).stdout.trim(), restarts: (await pod('dev')).status.containerStatuses[0].restartCount });
+    check((await state()).log === 'one', JSON.stringify(await state()));
+    for (const [text, restarts] of [['two', 1], ['three', 2]]) {
+      writeFileSync(join(folder, 'dev.txt'), text);
+      await eventually(async () => {
+        const now = await state();
+        check(now.log === text && now.restarts === restarts, JSON.stringify(now));
+      }, 6000);
+    }
+    writeFileSync(join(folder, 'dev.txt'), 'broken');
+    await eventually(async () => check((await kubectl('get', 'events', '--field-selector', 'reason=BuildFailed', '-o', 'name')).stdout !== '', 'no event'), 4000);
+    check((await state()).log === 'three', JSON.stringify(await state()));
+    await kubectl('delete', 'pod', 'dev', '--grace-period=0', '--force');
+    writeFileSync(join(folder, 'dev.txt'), 'one');
   });
   await suite.step('an unknown image says how to map it', async () => {
     const { status } = await pod('unknown-image');

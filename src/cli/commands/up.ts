@@ -68,6 +68,7 @@ async function up(flags: Flags): Promise<void> {
   const dir = stateDir();
   const closed = stateObstacle(dir);
   if (closed) return fail(`${closed.what}\n      ${closed.fix}`);
+  const forgetSignals = leaveOnSignal();
   const release = lock(dir);
   if (!release) return;
   try {
@@ -78,7 +79,7 @@ async function up(flags: Flags): Promise<void> {
       printSummary(running, flags);
       return;
     }
-    const launched = await start(dir, flags);
+    const launched = await start(dir, flags, forgetSignals);
     if (!launched) return;
     release();
     if (flags.foreground) await stay(dir, launched);
@@ -104,13 +105,13 @@ function fail(message: string): undefined {
 }
 
 /** Checks, cleans, launches and installs; undefined (and nothing left) when any of it fails or is interrupted. */
-async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined> {
+async function start(dir: StateDir, flags: Flags, forgetSignals: () => void): Promise<Launched | undefined> {
   if (Number(process.versions.node.split('.')[0]) < MIN_NODE_MAJOR) return fail(`Node ${process.versions.node} is too old: meltemi needs ${MIN_NODE_MAJOR}.19 or newer`);
   const program = join(import.meta.dirname, 'cluster.js');
   if (!existsSync(program)) return fail(`${program} is missing: build it with "npm run build"`);
   if (flags.network !== 'loopback' && (dir.home.startsWith('/run/') || program.startsWith('/run/'))) return fail('neither the state directory nor this program may be below /run: pods have a /run of their own');
   const project = await readyProject(flags.config);
-  if (project === 'failed') return undefined;
+  if (project === false) return undefined;
   const choice = await chooseNetwork(flags.network, dir);
   if (!choice.ok) return fail(`pods cannot run on this machine:\n${choice.obstacles.map(({ what, fix }) => `  ✘ ${what}\n      ${fix}`).join('\n')}`);
   const { network } = choice;
@@ -128,6 +129,7 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   const progress = new Progress(`Starting the cluster (network ${kind}: ${network.why})`);
   const launched = launchCluster({ dir, network, dataPlane: flags.dataPlane, images: flags.image, ...(project === undefined ? {} : { project }), ports, program, foreground: flags.foreground ?? false, onProgress: (step) => progress.update(`Starting the cluster: ${step}`), ...(envoyPath === undefined ? {} : { envoyPath }) });
   const interrupted = interruption();
+  forgetSignals();
   try {
     await Promise.race([launched.ready, interrupted.happened]);
     progress.end(`✔ Cluster started (network ${kind}: ${network.why})`);
@@ -147,11 +149,11 @@ async function start(dir: StateDir, flags: Flags): Promise<Launched | undefined>
   }
 }
 
-/** The project's file, checked, with every image built; undefined when there is none. */
-async function readyProject(asked: string | undefined): Promise<string | 'failed' | undefined> {
+/** The project's file, checked, with every image built; undefined when there is none, false when something failed and was told. */
+async function readyProject(asked: string | undefined): Promise<string | false | undefined> {
   const path = resolve(asked ?? PROJECT_FILE);
   if (asked === undefined && !existsSync(path)) return undefined;
-  const failed = (message: string): 'failed' => (fail(message), 'failed');
+  const failed = (message: string): false => (fail(message), false);
   try {
     const { images, issues } = readProject(path);
     if (issues.length > 0) return failed(issues.map((issue) => projectIssueLine({ ...issue, file: relative(process.cwd(), issue.file) || issue.file })).join('\n'));
@@ -170,6 +172,14 @@ async function readyProject(asked: string | undefined): Promise<string | 'failed
 
 function tellMoved(ports: readonly OpenPort[]): void {
   for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.name} is on ${port.hostPort}.\n`);
+}
+
+/** Before anything runs, Ctrl-C only has to tell the shell so; builds take time. */
+function leaveOnSignal(): () => void {
+  const leave = (signal: NodeJS.Signals): void => process.exit(signal === 'SIGINT' ? 130 : 143);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, leave);
+  return () => signals.forEach((signal) => process.off(signal, leave));
 }
 
 interface Interruption {
