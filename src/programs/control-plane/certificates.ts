@@ -143,12 +143,13 @@ class OwnCertificates implements Certificates {
   /** Follows the plugged-in CA, and our own as other replicas change it. One that is broken is refused by name and the present one goes on. */
   private watchSecrets(client: KubeClient): void {
     const { systemNamespace: namespace, signal } = this.options;
-    for (const name of [PLUGGED_SECRET, SELF_SIGNED_SECRET]) {
+    const ours = selfSignedName(this.options);
+    for (const name of new Set([PLUGGED_SECRET, ours])) {
       createInformer<SecretObject>(client, SECRET, { namespace, fieldSelector: `metadata.name=${name}`, signal }).onEvent((event) => {
         const material = event.type === 'deleted' ? undefined : materialOf(event.object);
-        const state = event.type === 'deleted' ? undefined : selfSignedStateOf(event.object);
+        const state = event.type === 'deleted' || name !== ours ? undefined : selfSignedStateOf(event.object);
         // Our own secret says nothing while somebody's CA is plugged in.
-        if (!material || (name === SELF_SIGNED_SECRET && !this.state)) return;
+        if (!material || (name !== PLUGGED_SECRET && !this.state)) return;
         this.replace({ material, ...(state && { state }) }, name);
       });
     }
@@ -236,7 +237,7 @@ async function loadMaterial(options: CertificatesOptions): Promise<Loaded> {
     const material = materialOf(secret);
     if (!material) continue;
     log.info('using the CA in a secret', { secret: name });
-    const state = selfSignedStateOf(secret);
+    const state = name === selfSignedName(options) ? selfSignedStateOf(secret) : undefined;
     return state ? await usable(client, state, options) : { material };
   }
   const made = fresh();
