@@ -14,6 +14,9 @@ const OWN_BUFFER_BYTES = 131_072;
 /** Requests of other methods say that they have no body. @see RFC 9110 section 8.6 */
 const BODYLESS_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'TRACE', 'CONNECT']);
 
+/** Of the head being read, for all connections: used up before anybody else is called. */
+const offsets = new HeadOffsets();
+
 type State = 'idle' | 'head' | 'length' | 'chunked' | 'until-close' | 'raw' | 'closed';
 
 /** What the pool wants to know of a connection. */
@@ -29,7 +32,6 @@ export class H1ClientConnection implements ConnectionSink {
   private waiting: Buffer | undefined;
   private left = 0;
   private bodyBytes = 0;
-  private readonly offsets = new HeadOffsets();
   private readonly headers = new H1Headers();
   private readonly chunks = new ChunkDecoder();
   private exchange: H1ClientExchange | undefined;
@@ -90,7 +92,7 @@ export class H1ClientConnection implements ConnectionSink {
   }
 
   private readHead(buffer: Buffer, at: number, end: number, exchange: H1ClientExchange): number {
-    const outcome = parseResponseHead(buffer, at, end, this.offsets, LIMITS);
+    const outcome = parseResponseHead(buffer, at, end, offsets, LIMITS);
     if (outcome === PARSE.partial) {
       this.waiting = Buffer.from(buffer.subarray(at, end));
       return end;
@@ -99,13 +101,12 @@ export class H1ClientConnection implements ConnectionSink {
       this.fail(outcome === PARSE.tooLarge || outcome === PARSE.tooManyHeaders ? 'http1.headers_too_large' : 'http1.codec_error');
       return end;
     }
-    const { offsets } = this;
-    const { status } = offsets;
+    const { status, end: headEnd } = offsets;
     this.headers.load(buffer, offsets, offsets.fieldsStart);
     if (status < 200 && !(status === 101 && exchange.upgrade !== undefined)) {
       if (status === 101) this.fail('http1.codec_error');
       else if (status === 100) exchange.receiver.onInformational({ status, headers: this.headers });
-      return offsets.end;
+      return headEnd;
     }
     if (status === 204 && offsets.contentLength > 0) {
       this.fail('http1.content_length_not_allowed');
@@ -118,12 +119,11 @@ export class H1ClientConnection implements ConnectionSink {
     if (bodyless) this.state = 'head';
     exchange.receiver.onHead(head, bodyless);
     if (bodyless) this.finish(exchange);
-    return offsets.end;
+    return headEnd;
   }
 
   /** Sets how the body ends. `idle` = there is none. @see RFC 9112 section 6.3 */
   private chooseBody(exchange: H1ClientExchange, status: number): void {
-    const { offsets } = this;
     if (status === 101 || (exchange.method === 'CONNECT' && status < 300)) {
       this.state = 'raw';
       this.reusable = false;

@@ -11,6 +11,8 @@ export function safeValue(value: string): string {
   return BREAKS_LINE.test(value) ? value.replace(BREAKS_LINE, '') : value;
 }
 
+const NO_ROWS = new Int32Array(0);
+
 /**
  * Headers of an HTTP/1 head: the head as one Latin-1 text with an offset table. Untouched lines are never turned into strings of their own; changes are
  * kept beside them. One object per connection, loaded again for every message.
@@ -18,7 +20,7 @@ export function safeValue(value: string): string {
 export class H1Headers implements HeaderMap {
   private text = '';
   /** Rows as the parser made them; positions count from {@link base}. */
-  private table = new Int32Array(4 * 32);
+  private table = NO_ROWS;
   private base = 0;
   private fieldsStart = 0;
   private count = 0;
@@ -29,7 +31,7 @@ export class H1Headers implements HeaderMap {
   private extras = 0;
   private extraLengths = 0;
 
-  /** Takes a parsed head from `base` on out of its buffer, and the parser's table for its own. */
+  /** Takes a parsed head from `base` on out of its buffer. */
   load(buffer: Buffer, offsets: HeadOffsets, base: number): void {
     // Without the empty line.
     this.text = latin1(buffer, base, offsets.end - 2);
@@ -38,9 +40,11 @@ export class H1Headers implements HeaderMap {
     this.count = offsets.count;
     this.dropped = offsets.dropped;
     this.nameLengths = offsets.nameLengths;
+    const cells = offsets.count << 2;
+    // No larger than the heads of this connection need: an idle connection keeps it.
+    if (this.table.length < cells) this.table = new Int32Array(Math.max(32, cells + 8));
     const { table } = this;
-    this.table = offsets.table;
-    offsets.table = table;
+    for (let index = 0; index < cells; index++) table[index] = offsets.table[index]!;
     this.extras = 0;
     this.extraLengths = 0;
   }

@@ -26,7 +26,7 @@ export interface HeadLimits {
 }
 
 /**
- * Where the parts of a head are: offsets into the parsed buffer, no strings. Reused by its connection for every message. Rows of `table` are
+ * Where the parts of a head are: offsets into the parsed buffer, no strings. Reused for every message. Rows of `table` are
  * `[nameStart, nameEnd, valueStart, valueEnd]`; a row with an empty name is dropped (hop-by-hop, host).
  */
 export class HeadOffsets {

@@ -46,6 +46,9 @@ const METHODS: ReadonlySet<string> = new Set([
   'PURGE', 'PUT', 'REBIND', 'REPORT', 'SEARCH', 'SOURCE', 'SUBSCRIBE', 'TRACE', 'UNBIND', 'UNLINK', 'UNLOCK', 'UNSUBSCRIBE',
 ]);
 
+/** Of the head being read, for all connections: used up before anybody else is called. */
+const offsets = new HeadOffsets();
+
 type State = 'head' | 'length' | 'chunked' | 'raw' | 'complete' | 'closed';
 
 /** Above this much of one body a connection reads into memory of its own. */
@@ -57,7 +60,6 @@ export class H1ServerConnection implements ConnectionSink {
   private waiting: Buffer | undefined;
   private left = 0;
   private bodyBytes = 0;
-  private readonly offsets = new HeadOffsets();
   private readonly headers = new H1Headers();
   private readonly chunks = new ChunkDecoder();
   private exchange: H1Exchange | undefined;
@@ -116,7 +118,7 @@ export class H1ServerConnection implements ConnectionSink {
   }
 
   private readHead(buffer: Buffer, at: number, end: number): number {
-    const outcome = parseRequestHead(buffer, at, end, this.offsets, this.options.limits);
+    const outcome = parseRequestHead(buffer, at, end, offsets, this.options.limits);
     if (outcome === PARSE.partial) {
       this.waiting = Buffer.from(buffer.subarray(at, end));
       this.armHeadTimer();
@@ -130,12 +132,13 @@ export class H1ServerConnection implements ConnectionSink {
       this.refuse(REFUSALS.get(outcome) ?? BAD_REQUEST, end - at);
       return end;
     }
+    const headEnd = offsets.end;
     this.startRequest(buffer, at);
-    return this.offsets.end;
+    return headEnd;
   }
 
   private startRequest(buffer: Buffer, start: number): void {
-    const { offsets, headers } = this;
+    const { headers } = this;
     const hostOffset = offsets.hostRow << 2;
     const hostStart = offsets.hostRow < 0 ? 0 : offsets.table[hostOffset + 2]!;
     const hostEnd = offsets.hostRow < 0 ? 0 : offsets.table[hostOffset + 3]!;

@@ -49,6 +49,7 @@ export class SocketConnection implements Connection {
   private cause: CloseCause;
   private local: { address: string; port: number } | undefined;
   private wroteSync = false;
+  private closeTimer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -191,7 +192,7 @@ export class SocketConnection implements Connection {
     if (this.peerEnded && this.ended) this.destroy();
     // The peer may still be sending; what it sends is dropped, so that it can read our last bytes instead of a reset.
     this.resume();
-    setTimeout(() => this.destroy(), DELAYED_CLOSE_MS).unref();
+    this.closeTimer = setTimeout(() => this.destroy(), DELAYED_CLOSE_MS).unref();
   }
 
   destroy(reset = false): void {
@@ -307,6 +308,8 @@ export class SocketConnection implements Connection {
 
   private readonly onSocketClose = (): void => {
     this.destroyed = true;
+    // A timer that ran on would keep every closed connection in memory for its second.
+    clearTimeout(this.closeTimer);
     const { sink } = this;
     this.sink = IGNORE;
     this.own = undefined;
