@@ -98,7 +98,7 @@ class Maker implements RandomMesh {
     ];
     const ports = all.filter(() => this.random(2) === 0);
     return this.put({
-      apiVersion: 'v1', kind: 'Service', metadata: { name: `s${index}`, namespace: NAMESPACES[index % 2], ...this.maybe({ annotations: { 'networking.istio.io/exportTo': this.pick(['.', '*', 'two,three', '~']) } }, 4) },
+      apiVersion: 'v1', kind: 'Service', metadata: { name: `s${index}`, namespace: NAMESPACES[index % 2], ...this.maybe({ annotations: { 'networking.istio.io/exportTo': this.pick(['.', '*', 'two,three', '~']) } }, 4), ...this.maybe({ labels: { 'istio.io/persistent-session': 'cookie' } }, 5) },
       spec: {
         clusterIP: this.random(4) === 0 ? 'None' : `10.96.0.${index + 1}`, selector: { app: `s${index % 3}` }, ports: ports.length > 0 ? ports : [all[0]],
         ...this.maybe({ trafficDistribution: 'PreferClose' }, 6), ...this.maybe({ publishNotReadyAddresses: true }, 6),
@@ -118,7 +118,7 @@ class Maker implements RandomMesh {
     return this.put({
       apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: `s${index}-1`, namespace: NAMESPACES[index % 2], labels: { 'kubernetes.io/service-name': `s${index}` } }, addressType: 'IPv4',
       ports: [{ name: 'http', port: 8080 }, { name: 'tcp-db', port: 3306 }, { name: 'auto', port: 9000 }, { name: 'grpc', port: 8081 }, { name: 'tls', port: 8443 }],
-      endpoints: pods.map((pod) => ({ addresses: [`10.1.0.${pod}`], conditions: { ready: this.random(5) > 0 }, ...this.maybe({ hostname: `pod-${pod}` }, 3) })),
+      endpoints: pods.map((pod) => ({ addresses: [`10.1.0.${pod}`], conditions: { ready: this.random(5) > 0, ...this.maybe({ terminating: true, serving: this.random(2) === 0 }, 5) }, ...this.maybe({ hostname: `pod-${pod}` }, 3) })),
     } as unknown as KubeObject);
   }
 
@@ -157,16 +157,16 @@ class Maker implements RandomMesh {
     return this.istio('networking.istio.io', 'Sidecar', ['sa', 'sb'], this.pick(['one', 'two', 'istio-system']), {
       ...this.maybe({ workloadSelector: { labels: { version: 'v1' } } }),
       ...this.maybe({ egress: [{ hosts: [this.pick(['./*', '*/*', 'one/*', 'two/s1.two.svc.cluster.local'])] }, ...(this.random(2) === 0 ? [{ port: { number: 80, protocol: 'HTTP', name: 'http' }, hosts: ['one/*'] }] : [])] }),
-      ...this.maybe({ ingress: [{ port: { number: 8080, protocol: 'HTTP', name: 'http' }, defaultEndpoint: this.pick(['127.0.0.1:8080', '0.0.0.0:9090']) }] }, 3), ...this.maybe({ outboundTrafficPolicy: { mode: this.pick(['REGISTRY_ONLY', 'ALLOW_ANY']) } }, 3),
+      ...this.maybe({ ingress: [{ port: { number: 8080, protocol: 'HTTP', name: 'http' }, defaultEndpoint: this.pick(['127.0.0.1:8080', '0.0.0.0:9090']) }] }, 3), ...this.maybe({ outboundTrafficPolicy: { mode: this.pick(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']) } }, 3),
     });
   }
 
   private serviceEntry(): KubeObject {
-    const resolution = this.pick(['DNS', 'STATIC', 'NONE', 'DNS_ROUND_ROBIN']);
+    const resolution = this.pick(['DNS', 'STATIC', 'NONE', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']);
     const addresses = resolution === 'STATIC' ? ['10.7.0.1', '10.7.0.2'] : ['a.example.com', 'b.example.com'];
     return this.istio('networking.istio.io', 'ServiceEntry', ['ea', 'eb'], this.pick(['one', 'two']), {
-      hosts: ['ext.example.com'], resolution, location: this.pick(['MESH_EXTERNAL', 'MESH_INTERNAL']), ports: [{ number: 80, name: 'http', protocol: 'HTTP' }, { number: 443, name: 'tls', protocol: 'TLS' }],
-      ...(resolution === 'NONE' ? {} : { endpoints: addresses.filter(() => this.random(3) > 0).map((address) => ({ address, ...this.maybe({ weight: 1 + this.random(5) }), ...this.maybe({ labels: { version: 'v1' } }) })) }), ...this.maybe({ addresses: [`10.97.0.${this.random(3)}`] }), ...this.maybe({ exportTo: ['.'] }, 4),
+      hosts: [resolution === 'DYNAMIC_DNS' ? '*.example.com' : 'ext.example.com'], resolution, location: this.pick(['MESH_EXTERNAL', 'MESH_INTERNAL']), ports: [{ number: 80, name: 'http', protocol: 'HTTP' }, { number: 443, name: 'tls', protocol: 'TLS' }],
+      ...(resolution === 'NONE' || resolution === 'DYNAMIC_DNS' ? {} : { endpoints: addresses.filter(() => this.random(3) > 0).map((address) => ({ address, ...this.maybe({ weight: 1 + this.random(5) }), ...this.maybe({ labels: { version: 'v1' } }) })) }), ...this.maybe({ addresses: [`10.97.0.${this.random(3)}`] }), ...this.maybe({ exportTo: ['.'] }, 4),
     });
   }
 
@@ -195,7 +195,7 @@ class Maker implements RandomMesh {
 
   private meshConfig(): KubeObject {
     this.config = JSON.stringify({
-      ...this.maybe({ outboundTrafficPolicy: { mode: this.pick(['REGISTRY_ONLY', 'ALLOW_ANY']) } }), ...this.maybe({ enableAutoMtls: false }, 3), ...this.maybe({ accessLogFile: '/dev/stdout' }), ...this.maybe({ proxyHttpPort: 15080 }, 3),
+      ...this.maybe({ outboundTrafficPolicy: { mode: this.pick(['REGISTRY_ONLY', 'ALLOW_ANY', 'ALLOW_ANY_DYNAMIC_DNS']) } }), ...this.maybe({ enableAutoMtls: false }, 3), ...this.maybe({ accessLogFile: '/dev/stdout' }), ...this.maybe({ proxyHttpPort: 15080 }, 3),
       ...this.maybe({ enableTracing: true, defaultConfig: { tracing: { zipkin: { address: 's0.one.svc.cluster.local:80' }, sampling: 10 } } }, 3), ...this.maybe({ localityLbSetting: { enabled: true, failoverPriority: ['version'] } }, 3),
     });
     return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio', namespace: 'istio-system' } } as KubeObject;
