@@ -4,6 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { setLogLevel } from '../src/base/log.ts';
+import { NODE_ENV, NODE_OPTIONS } from '../src/local/images.ts';
+import { collectWhenIdle } from '../src/programs/process/idle-collector.ts';
 import { BenchPlane, slice, virtualService, type Size } from './bench-plane.ts';
 import { goalTable, percentile, type Goal } from './goals.ts';
 import { cpuOf, memoryOf } from './process-stat.ts';
@@ -19,6 +21,8 @@ const ROLL_PAUSE_MS = 20;
 /** The control plane waits this long for a change to be the last one; for endpoints, this long. */
 const DEBOUNCE_MS = 100;
 const QUIET_MS = 1500;
+/** Long enough for the collector of idle processes. */
+const REST_MS = 10_000;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Costs of one kind of change. Times are from the change to a proxy's acknowledgement; `last` is the slowest proxy of the slowest change. */
@@ -99,14 +103,15 @@ async function measure(size: Size, mode: Mode): Promise<Result> {
     const connectMs = Date.now() - from;
     await clients.quiet();
     const connectCpuMs = cpuMs() - before;
+    await pause(REST_MS);
+    const { rssMb } = memoryOf(process.pid);
     const costs = [
       await changes(clients, 'one endpoint', 'EDS', (index) => plane.change('updated', slice(Math.min(7, size.services - 1), size.endpoints, { unready: index % 2 === 0 ? -1 : 1 }))),
       await changes(clients, 'one VirtualService', 'RDS', (index) => plane.change('updated', virtualService(index))),
       await rolling(clients, plane),
       await reconnect(clients, size.proxies),
     ];
-    const { rssMb, peakMb } = memoryOf(process.pid);
-    return { ...size, mode, connectMs, connectCpuMs, rssMb, peakMb, costs };
+    return { ...size, mode, connectMs, connectCpuMs, rssMb, peakMb: memoryOf(process.pid).peakMb, costs };
   } finally {
     clients.stop();
   }
@@ -156,10 +161,10 @@ async function reconnect(clients: Clients, proxies: number): Promise<Cost> {
   return { change: `reconnect of all ${proxies}`, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99), lastMs, cpuMs: cpuMs() - cpu, kilobytes: (end.bytes - start.bytes) / 1024 };
 }
 
-/** Each size in a process of its own: memory of one must not count for the next. */
+/** Each size in a process of its own, which runs as the product's do: memory of one must not count for the next. */
 function measureApart(size: Size, mode: Mode): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const child = fork(import.meta.filename, ['--one', JSON.stringify({ size, mode })], { stdio: 'inherit', execArgv: ['--max-old-space-size=8192', ...(process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean)] });
+    const child = fork(import.meta.filename, ['--one', JSON.stringify({ size, mode })], { stdio: 'inherit', execArgv: [...NODE_OPTIONS, ...(process.env['BENCH_NODE_OPTIONS'] ?? '').split(' ').filter(Boolean)], env: { ...process.env, ...NODE_ENV } });
     child.once('message', (message) => resolve(message as Result));
     child.once('exit', (code) => reject(new Error(`${JSON.stringify(size)} ${mode} ended with ${code}`)));
   });
@@ -186,7 +191,7 @@ async function main(): Promise<void> {
   const sizes = process.argv.slice(2).filter((argument) => /^\d+,\d+,\d+$/.test(argument));
   const results: Result[] = [];
   process.stdout.write(`${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}. Times are from a change to a proxy's acknowledgement, the debounce (${DEBOUNCE_MS} ms, endpoints 10 ms) included; \`last\` is the slowest proxy in the slowest of ${CHANGES} changes. CPU is the control plane's, per change.\n\n`);
-  process.stdout.write('| S, E, P | protocol | first connect | memory, peak | change | p50 | p99 | last | CPU | sent |\n|---|---|---|---|---|---|---|---|---|---|\n');
+  process.stdout.write('| S, E, P | protocol | first connect | memory, at most | change | p50 | p99 | last | CPU | sent |\n|---|---|---|---|---|---|---|---|---|---|\n');
   for (const text of sizes.length > 0 ? sizes : DEFAULT_SIZES.split(' ')) {
     const [services, endpoints, proxies] = text.split(',').map(Number) as [number, number, number];
     for (const mode of (['delta', 'sotw'] as const).filter((candidate) => !process.argv.includes('--mode') || process.argv[process.argv.indexOf('--mode') + 1] === candidate)) {
@@ -206,5 +211,6 @@ const one = process.argv.indexOf('--one');
 if (one < 0) await main();
 else {
   const { size, mode } = JSON.parse(process.argv[one + 1] ?? '') as { readonly size: Size; readonly mode: Mode };
+  collectWhenIdle();
   process.send!(await measure(size, mode), () => process.exit(0));
 }
