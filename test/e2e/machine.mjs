@@ -68,7 +68,7 @@ export async function machine(dataPlane, envoyBin) {
     if (up) await steps(context);
     else suite.skip(MACHINE_STEPS - 1, 'the cluster did not come up');
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    children.forEach(end);
     await meltemi('down');
     rmSync(folder, { recursive: true, force: true });
   }
@@ -116,9 +116,7 @@ async function steps(context) {
     await eventually(async () => check((await ask()).endsWith(' 200'), await ask()), 10_000);
   });
   await suite.step('when it has gone its entry goes, after the grace period', async () => {
-    // Its Envoy first: it would outlive the agent.
-    spawnSync('pkill', ['-KILL', '-P', String(proxy.pid)]);
-    proxy.kill('SIGKILL');
+    end(proxy);
     await eventually(async () => check((await entry()).metadata.annotations['istio.io/disconnectedAt'], 'not marked'), 8000);
     await eventually(async () => check((await kubectl(['get', 'workloadentry', '-n', 'machines', '-o', 'name'])).stdout === '', 'the entry is still there'), 20_000, 500);
   });
@@ -126,7 +124,7 @@ async function steps(context) {
     await kubectl(['delete', 'workloadgroup', 'vm', '-n', 'machines']);
     const second = start(context, inside(withEnvironment(`setpriv --reuid=1337 --regid=1337 --clear-groups ${process.execPath} ${agent} proxy sidecar`)), 'refused');
     await eventually(() => check(readFileSync(join(folder, 'refused.log'), 'utf8').includes('WorkloadGroup machines/vm does not exist'), readFileSync(join(folder, 'refused.log'), 'utf8').slice(-1500)), 10_000);
-    second.kill('SIGKILL');
+    end(second);
   });
 }
 
@@ -167,6 +165,12 @@ function start({ folder, env, children, dataPlane, envoyBin }, [program, args], 
   const child = spawn('sh', ['-c', 'exec "$0" "$@" >> "$LOG" 2>&1', program, ...args], { env: { PATH: process.env.PATH, LOG: join(folder, `${name}.log`), MELTEMI_DATA_PLANE: dataPlane === 'envoy' ? 'envoy' : '', ...env, ...(envoyBin && { ENVOY_BIN: envoyBin }) }, stdio: 'ignore' });
   children.push(child);
   return child;
+}
+
+/** Children first: Envoy would outlive the agent. */
+function end(child) {
+  spawnSync('pkill', ['-KILL', '-P', String(child.pid)]);
+  child.kill('SIGKILL');
 }
 
 // `node test/e2e/machine.mjs [proxy|envoy]`
