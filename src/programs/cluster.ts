@@ -17,7 +17,7 @@ import { CLUSTER_CONFIG_VARIABLE, type ClusterConfig, type ProgressLine } from '
 import { serveDns, zoneSource } from '../local/dns.ts';
 import { startHostRelays } from '../local/host-relay.ts';
 import { CONTAINER_HOME, mappingOf, type ImageMapping } from '../local/images.ts';
-import { startExec } from '../local/kubelet/exec-session.ts';
+import { startAttach, startExec } from '../local/kubelet/exec-session.ts';
 import { ContainerRequestError, Kubelet } from '../local/kubelet/kubelet.ts';
 import { namespaceNetworks, type PodNetworks } from '../local/kubelet/pod-networks.ts';
 import { registerNode } from '../local/kubelet/node.ts';
@@ -93,7 +93,7 @@ async function run(config: ClusterConfig, step: (text: string) => void): Promise
   const pki = openPki(dir.pki, { names: ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local', 'localhost', '127.0.0.1', NODE_IP, API_SERVICE_IP], nowMs: Date.now() });
   mkdirSync(dir.data, { recursive: true, mode: 0o700 });
   const server = createApiServer({
-    store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) },
+    store: openLmdbStore(dir.data), pki, logs: podLogs(() => kubelet), exec: { start: (request) => startExec(kubelet, request) }, attach: { start: (request) => startAttach(kubelet, request) },
     portForward: async (namespace, name, port) => networks.dial((await client.get<Pod>(POD, name, namespace))?.metadata.uid ?? '', port),
     serviceRange: SERVICE_CIDR,
   });

@@ -179,6 +179,51 @@ async function podSteps(context) {
     await kubectl('delete', 'pod', 'dev', '--grace-period=0', '--force');
     writeFileSync(join(folder, 'dev.txt'), 'one');
   });
+  await suite.step('what is typed reaches a container: kubectl run -i, and attach -i', async () => {
+    const kube = (input, ...args) => run('kubectl', ['--kubeconfig', join(context.home, 'kubeconfig'), ...args], { env: { HOME: folder }, input });
+    const { stdout } = await kube('hello\nworld\n', 'run', 'typed', '--image=busybox', '-i', '--rm', '--restart=Never', '--', 'sh', '-c', 'while read line; do echo "got $line"; done; echo end');
+    check(/got hello\ngot world\nend\n/.test(stdout), stdout);
+    await kubectl('run', 'open', '--image=busybox', '--stdin', '--attach=false', '--restart=Never', '--', 'sh', '-c', 'while read line; do echo "got $line"; done');
+    await kubectl('wait', 'pod/open', '--for=condition=Ready', '--timeout=10s');
+    await kube('one\n', 'attach', '-i', 'open').catch(() => {});
+    await eventually(async () => check((await kubectl('logs', 'open')).stdout.includes('got one'), 'nothing arrived'), 3000);
+    await kubectl('delete', 'pod', 'open', '--grace-period=0', '--force');
+  });
+  await suite.step('a container says why it ended', async () => {
+    const end = (name, fields) => ({ name, image: 'busybox', ...fields });
+    const containers = [
+      end('default', { command: ['sh', '-c', 'printf bye > /dev/termination-log; exit 3'] }),
+      end('path', { command: ['sh', '-c', 'printf own > /tmp/why'], terminationMessagePath: '/tmp/why' }),
+      end('log', { command: ['sh', '-c', 'echo last words; exit 1'], terminationMessagePolicy: 'FallbackToLogsOnError' }),
+      end('silent', { command: ['sh', '-c', 'echo last words; test -c /dev/null && test -w /dev/null; exit 1'] }),
+    ];
+    await run('kubectl', ['--kubeconfig', join(context.home, 'kubeconfig'), 'apply', '-f', '-'], { env: { HOME: folder }, input: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'why' }, spec: { restartPolicy: 'Never', containers } }) });
+    await eventually(async () => check((await pod('why')).status.phase === 'Failed', 'still running'), 8000);
+    const messages = Object.fromEntries((await pod('why')).status.containerStatuses.map(({ name, state }) => [name, state.terminated.message]));
+    check(JSON.stringify(Object.entries(messages).sort(([a], [b]) => (a < b ? -1 : 1))) === JSON.stringify([['default', 'bye'], ['log', 'last words\n'], ['path', 'own'], ['silent', undefined]]), JSON.stringify(messages));
+    check(!existsSync('/dev/termination-log'), 'a file is left in /dev of this machine');
+  });
+  await suite.step('a cordoned node takes no new pods until it is open again', async () => {
+    await kubectl('cordon', 'meltemi');
+    await kubectl('run', 'waits', '--image=busybox', '--restart=Never', '--', 'true');
+    await eventually(async () => check((await pod('waits')).status.conditions?.some(({ reason, message }) => reason === 'Unschedulable' && message.includes('were unschedulable')), JSON.stringify((await pod('waits')).status)), 3000);
+    await kubectl('uncordon', 'meltemi');
+    await eventually(async () => check((await pod('waits')).status.phase === 'Succeeded', 'not run'), 5000);
+  });
+  await suite.step('a StatefulSet\'s volume outlives its pod', async () => {
+    const set = {
+      apiVersion: 'apps/v1', kind: 'StatefulSet', metadata: { name: 'kept' },
+      spec: {
+        serviceName: 'kept', selector: { matchLabels: { app: 'kept' } }, volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } } }],
+        template: { metadata: { labels: { app: 'kept' } }, spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'a', image: 'busybox', command: ['sh', '-c', 'echo $HOSTNAME >> /data/starts; cat /data/starts; sleep 600'], volumeMounts: [{ name: 'data', mountPath: '/data' }] }] } },
+      },
+    };
+    await run('kubectl', ['--kubeconfig', join(context.home, 'kubeconfig'), 'apply', '-f', '-'], { env: { HOME: folder }, input: JSON.stringify(set) });
+    await kubectl('rollout', 'status', 'statefulset/kept', '--timeout=10s');
+    await kubectl('delete', 'pod', 'kept-0');
+    await eventually(async () => check((await kubectl('logs', 'kept-0')).stdout === 'kept-0\nkept-0\n', 'the file is not what two starts leave'), 10_000);
+    await kubectl('delete', 'statefulset/kept', 'pvc/data-kept-0');
+  });
   await suite.step('an unknown image says how to map it', async () => {
     const { status } = await pod('unknown-image');
     const { waiting } = status.containerStatuses[0].state;

@@ -40,6 +40,8 @@ export interface ApiServerOptions {
   readonly logs?: PodLogs;
   /** Who runs commands in containers; without it `pods/exec` says that nothing runs here. */
   readonly exec?: PodExec;
+  /** Who joins the streams of running containers; without it `pods/attach` shows their logs, and what is typed goes nowhere. */
+  readonly attach?: PodExec;
   /** Who connects to ports inside pods; without it `pods/portforward` says that nothing runs here. */
   readonly portForward?: PodDial;
   /** How webhooks' services are reached. Default: their cluster address. */
@@ -82,7 +84,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   const stopExpiry = expireEvents(env);
   const handlers: Handlers = { env, tokens: new TokenAuthority(pki.serviceAccountKeyPem), logs: options.logs, closing: closing.signal };
   const https = createHttps(pki, handlers);
-  https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, { exec: options.exec, dial: options.portForward }, request, socket, head));
+  https.on('upgrade', (request, socket, head: Buffer) => handleUpgrade(handlers, { exec: options.exec, attach: options.attach, dial: options.portForward }, request, socket, head));
   const listeners: TcpServer[] = [];
   const sockets = new Set<Socket>();
   const accept = (socket: Socket): void => {

@@ -7,7 +7,9 @@ import type { Container } from '../../objects/kubernetes/container.ts';
 import type { ContainerState } from '../../objects/kubernetes/pod.ts';
 import { findImageProgram, unknownImageMessage, type ImageProgram } from '../images.ts';
 import { ContainerLog } from './logs.ts';
-import { planLaunch } from './launch-plan.ts';
+import { ContainerStreams, type JoinedStreams } from './container-streams.ts';
+import { planLaunch, terminationFile } from './launch-plan.ts';
+import { terminationMessage } from './termination-message.ts';
 import type { Handler } from './pod.ts';
 import type { PodContext } from './pod-context.ts';
 import { pause, runHandler, runProber, type ProbeTarget } from './probe.ts';
@@ -32,6 +34,7 @@ const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUI
 interface Running {
   readonly pid: number;
   readonly launch: Launch;
+  readonly streams: ContainerStreams;
   /** Resolves with the exit code. */
   readonly exited: Promise<number>;
   readonly life: AbortController;
@@ -97,6 +100,11 @@ export class ContainerRunner {
   /** Starts one more program inside the running container; undefined when it is not running. */
   exec(argv: readonly string[], stdin = false): ChildProcess | undefined {
     return this.running?.launch.exec(this.running.pid, argv, stdin);
+  }
+
+  /** Joins the running program's streams; undefined when it is not running. */
+  attach(): JoinedStreams | undefined {
+    return this.running?.streams.join();
   }
 
   private async loop(): Promise<number | undefined> {
@@ -176,7 +184,8 @@ export class ContainerRunner {
     this.event('Normal', 'Created', `Created container: ${this.container.name}`);
     const startedAt = rfc3339();
     const process = plan.launch.start();
-    const exited = this.watchExit(process, log);
+    const streams = new ContainerStreams(process.child.stdin, this.container.stdinOnce ?? false);
+    const exited = this.watchExit(process, log, streams);
     const problem = await process.started;
     if (problem !== undefined) {
       await exited;
@@ -186,7 +195,7 @@ export class ContainerRunner {
       return 128;
     }
     this.event('Normal', 'Started', `Started container ${this.container.name}`);
-    const running: Running = { pid: process.pid, launch: plan.launch, exited, life: new AbortController() };
+    const running: Running = { pid: process.pid, launch: plan.launch, streams, exited, life: new AbortController() };
     this.running = running;
     const last = this.runtime.state.terminated;
     this.update({ state: { running: { startedAt } }, containerID, started: false, ready: false, ...(last ? { lastState: { terminated: last } } : {}) });
@@ -197,21 +206,26 @@ export class ContainerRunner {
     running.life.abort();
     this.running = undefined;
     signalGroup(process.pid, 'SIGKILL');
-    rmSync(folder, { recursive: true, force: true });
-    this.finish({ exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', startedAt, finishedAt: rfc3339(), containerID });
+    const message = terminationMessage(this.container, exitCode, terminationFile(folder), log.path);
+    for (const path of [folder, terminationFile(folder)]) rmSync(path, { recursive: true, force: true });
+    this.finish({ exitCode, reason: exitCode === 0 ? 'Completed' : 'Error', ...(message === '' ? {} : { message }), startedAt, finishedAt: rfc3339(), containerID });
     return exitCode;
   }
 
-  private watchExit({ child, stdout, stderr }: StartedProcess, log: ContainerLog): Promise<number> {
-    stdout.on('data', (chunk: Buffer) => log.write('stdout', chunk));
-    stderr.on('data', (chunk: Buffer) => log.write('stderr', chunk));
+  private watchExit({ child, stdout, stderr }: StartedProcess, log: ContainerLog, streams: ContainerStreams): Promise<number> {
+    for (const [name, stream] of [['stdout', stdout], ['stderr', stderr]] as const)
+      stream.on('data', (chunk: Buffer) => {
+        log.write(name, chunk);
+        streams.write(name, chunk);
+      });
     const drained = Promise.all([stdout, stderr].map((stream) => new Promise<void>((resolve) => void stream.on('error', () => resolve()).on('close', () => resolve()))));
     return new Promise((resolve) => {
-      child.on('error', () => (log.close(), resolve(128)));
+      child.on('error', () => (log.close(), streams.close(), resolve(128)));
       child.on('exit', (code, signal) => {
         const end = () => {
           clearTimeout(timer);
           log.close();
+          streams.close();
           resolve(code ?? 128 + (SIGNALS[signal ?? ''] ?? 0));
         };
         // Children that outlive the program may hold its output open; they are killed with its group, but not waited for.

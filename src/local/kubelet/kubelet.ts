@@ -15,6 +15,7 @@ import { POD } from '../../objects/resource-types.ts';
 import type { ImageMapping } from '../images.ts';
 import { NODE_NAME, type PrivilegeMode } from '../settings.ts';
 import type { EnvSources } from './env.ts';
+import type { JoinedStreams } from './container-streams.ts';
 import { createEventRecorder } from './events.ts';
 import { readLog, type LogReadOptions } from './logs.ts';
 import { AddressPool } from './network.ts';
@@ -134,6 +135,12 @@ export class Kubelet {
     const child = worker.runners.get(name)?.exec(argv, stdin);
     if (!child) throw new ContainerRequestError(400, `container not found ("${name}")`);
     return child;
+  }
+
+  /** Joins a running container's streams; undefined when it does not run. */
+  attach(namespace: string, pod: string, container: string | undefined): JoinedStreams | undefined {
+    const worker = this.find(namespace, pod);
+    return worker.runners.get(containerName(worker.pod, container))?.attach();
   }
 
   /** Restarts every container whose image satisfies the test, and says why; returns how many. */

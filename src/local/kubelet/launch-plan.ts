@@ -10,6 +10,7 @@ import { buildEnv, expand } from './env.ts';
 import type { PodContext } from './pod-context.ts';
 import { launchInNamespaces, type Launch } from './launch.ts';
 import { credentialsOf, refusalOf, setprivArgv } from './process.ts';
+import { inTerminal } from './terminal.ts';
 import { buildSkeleton, hostView, planRoot, renderFstab, type RootRequest } from './rootfs.ts';
 
 export type LaunchResult = { readonly ok: true; readonly launch: Launch } | { readonly ok: false; readonly reason: 'CreateContainerConfigError' | 'CreateContainerError'; readonly message: string };
@@ -25,16 +26,17 @@ export function planLaunch(context: PodContext, container: Container, program: I
   if (!built.ok) return { ok: false, reason: 'CreateContainerConfigError', message: built.message };
   const variables = new Map(Object.entries(built.env));
   const expandAll = (list: readonly string[] | undefined) => list?.map((text) => expand(text, variables));
-  const argv = containerArgv(program, expandAll(container.command), expandAll(container.args));
+  const command = containerArgv(program, expandAll(container.command), expandAll(container.args));
+  const argv = container.tty && command.length > 0 ? inTerminal(command) : command;
   if (argv.length === 0) return { ok: false, reason: 'CreateContainerError', message: 'no command specified' };
   const readOnlyRoot = container.securityContext?.readOnlyRootFilesystem === true;
   const hostname = pod.spec.hostname || pod.metadata.name;
-  const common = { argv, env: built.env, cwd: container.workingDir || program.cwd || '/', cwdMustExist: Boolean(container.workingDir) };
+  const common = { argv, env: built.env, cwd: container.workingDir || program.cwd || '/', cwdMustExist: Boolean(container.workingDir), stdin: container.stdin ?? false };
   try {
     if (context.loopback) {
       // The image's own files stay where they are, also below a volume.
       const own = program.cwd === undefined ? [] : [[program.cwd, program.cwd] as const];
-      const mounts = [...[context.programs, ...volumeMounts(context, container, variables)].map(({ target, source }) => [target, source] as const), ...own];
+      const mounts = [...[context.programs, ...volumeMounts(context, container, variables), terminationMount(container, folder)].map(({ target, source }) => [target, source] as const), ...own];
       const network: PodNetwork = { ...context.loopback.network, role: credentials.uid === PROXY_UID ? 'proxy' : 'app', mounts };
       return { ok: true, launch: launchOnHost({ ...common, folder, home: context.loopback.home, preload: context.loopback.preload, network, files: context.etcFiles }) };
     }
@@ -51,8 +53,22 @@ function agentEnv(context: PodContext, program: ImageProgram): Readonly<Record<s
   return { ...context.agentEnv, ...(context.mode === 'user-namespace' ? { MELTEMI_SO_MARK: String(PROXY_UID) } : {}) };
 }
 
+/** The file in which a container says why it ended, beside its root folder. */
+export function terminationFile(folder: string): string {
+  return `${folder}.termination`;
+}
+
+/** An empty file for this start, writable for whoever the program runs as. */
+function terminationMount(container: Container, folder: string): RootRequest['mounts'][number] {
+  const source = terminationFile(folder);
+  mkdirSync(dirname(source), { recursive: true });
+  writeFileSync(source, '');
+  chmodSync(source, 0o666);
+  return { source, target: container.terminationMessagePath || '/dev/termination-log', isFile: true };
+}
+
 /** Where the container's volumes are and where it wants them. Throws when the pod has no such volume. */
-function volumeMounts(context: PodContext, container: Container, variables: ReadonlyMap<string, string>): RootRequest['mounts'] {
+function volumeMounts(context: PodContext, container: Container, variables: ReadonlyMap<string, string>): RootRequest['mounts'][number][] {
   return (container.volumeMounts ?? []).map((mount) => {
     const base = context.volumePath(mount.name);
     if (base === undefined) throw new Error(`volume "${mount.name}" of container "${container.name}" is not in the pod`);
@@ -65,6 +81,8 @@ function volumeMounts(context: PodContext, container: Container, variables: Read
 function prepareRoot(context: PodContext, container: Container, variables: ReadonlyMap<string, string>, folder: string, uid: number): { root: string; fstab: string } {
   rmSync(folder, { recursive: true, force: true });
   const volumes = volumeMounts(context, container, variables);
+  const message = terminationMount(container, folder);
+  if (!volumes.some(({ target }) => normalize(target) === normalize(message.target))) volumes.push(message);
   const request: RootRequest = { files: context.etcFiles, mounts: [context.programs, ...volumes] };
   const plan = planRoot(request, hostView);
   for (const { path, isFile } of plan.insideVolumes) makeMountPoint(path, isFile);

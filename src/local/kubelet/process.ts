@@ -92,6 +92,8 @@ export interface StartRequest {
   /** Complete; must have PATH. */
   readonly env: Readonly<Record<string, string>>;
   readonly setpriv: readonly string[];
+  /** Standard input is a pipe that stays open; else there is none. */
+  readonly stdin: boolean;
 }
 
 export interface StartedProcess {
@@ -111,7 +113,7 @@ export function startInPod(request: StartRequest): StartedProcess {
     request.fstab, request.root, request.readOnlyRoot ? 'ro' : 'rw', request.hostname, request.cwd, request.cwdMustExist ? 'must' : 'may', request.env['PATH'] ?? '', request.setpriv.join(' '), ...odd, ...request.argv,
   ];
   const { stdout, stderr } = openOutputPipes(dirname(request.fstab), 'stdout', 'stderr');
-  const child = spawn('nsenter', args, { stdio: ['ignore', stdout.writeFd, stderr.writeFd, 'pipe'], env: plain, detached: true, cwd: '/' });
+  const child = spawn('nsenter', args, { stdio: [request.stdin ? 'pipe' : 'ignore', stdout.writeFd, stderr.writeFd, 'pipe'], env: plain, detached: true, cwd: '/' });
   stdout.release();
   stderr.release();
   const started = new Promise<string | undefined>((resolve) => {

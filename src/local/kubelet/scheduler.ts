@@ -13,6 +13,14 @@ import { createEventRecorder } from './events.ts';
 const log = createLogger('scheduler');
 const RETRY_MS = 500;
 const OUR_NAME = 'default-scheduler';
+/** What a cordoned node is tainted with. */
+const UNSCHEDULABLE = 'node.kubernetes.io/unschedulable';
+
+interface Taint {
+  readonly key: string;
+  readonly value?: string;
+  readonly effect: string;
+}
 
 /** Runs until the signal aborts. A pod whose nodeSelector the node does not have stays Pending, with the reason in its conditions. */
 export function startScheduler(client: KubeClient, pods: Informer<Pod>, nodes: Informer<Node>, signal: AbortSignal): void {
@@ -45,11 +53,23 @@ async function bind(client: KubeClient, pod: Pod): Promise<void> {
 }
 
 /** Why the pod does not fit on the node, in the scheduler's words. */
-function misfitOf(pod: Pod, node: Node | undefined): string | undefined {
+export function misfitOf(pod: Pod, node: Node | undefined): string | undefined {
   if (!node) return '0/0 nodes are available: the node is not registered yet.';
+  const none = (why: string): string => `0/1 nodes are available: 1 ${why}.`;
+  const { spec } = node;
+  // A drained or cordoned node: `kubectl cordon`.
+  if (spec?.unschedulable && !tolerates(pod, { key: UNSCHEDULABLE, effect: 'NoSchedule' })) return none('node(s) were unschedulable');
+  const taint = (spec?.taints ?? []).find((one) => one.effect !== 'PreferNoSchedule' && one.key !== UNSCHEDULABLE && !tolerates(pod, one));
+  if (taint) return none(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`);
   const labels = node.metadata.labels ?? {};
   const wanted = Object.entries((pod.spec.nodeSelector ?? {}) as Readonly<Record<string, string>>);
-  return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value) ? undefined : `0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.`;
+  return wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value) ? undefined : none(`node(s) didn't match Pod's node affinity/selector`);
+}
+
+/** @see https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/ */
+function tolerates(pod: Pod, taint: Taint): boolean {
+  return (pod.spec.tolerations ?? []).some((one) => (one.effect === undefined || one.effect === '' || one.effect === taint.effect)
+    && (one.key === undefined || one.key === '' ? one.operator === 'Exists' : one.key === taint.key && (one.operator === 'Exists' || (one.value ?? '') === (taint.value ?? ''))));
 }
 
 async function refuse(client: KubeClient, pod: Pod, message: string): Promise<void> {

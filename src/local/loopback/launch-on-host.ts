@@ -27,6 +27,8 @@ export interface HostLaunchRequest {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly cwdMustExist: boolean;
+  /** Standard input is a pipe that stays open; else there is none. */
+  readonly stdin: boolean;
 }
 
 /** Prepares one start: writes the container's view of its pod into its folder. */
@@ -53,7 +55,7 @@ export function launchOnHost(request: HostLaunchRequest): Launch {
     return existsSync(path) && statSync(path).isDirectory() ? path : request.cwdMustExist ? undefined : '/';
   };
   return {
-    start: () => startOnHost(argvOf(request.argv), env, cwd() ?? request.cwd, cwd() === undefined, folder),
+    start: () => startOnHost({ argv: argvOf(request.argv), env, cwd: cwd() ?? request.cwd, noCwd: cwd() === undefined, folder, stdin: request.stdin }),
     exec: (_pid, argv, stdin) => spawnOr127(argvOf(argv), { env, cwd: cwd() ?? '/', stdin }),
   };
 }
@@ -76,10 +78,20 @@ function hostEnv(request: HostLaunchRequest, mounts: PodNetwork['mounts'], tempo
   };
 }
 
-function startOnHost(argv: readonly string[], env: Record<string, string>, cwd: string, noCwd: boolean, folder: string): StartedProcess {
-  const { stdout, stderr } = openOutputPipes(dirname(join(folder, 'x')), 'stdout', 'stderr');
+interface HostStart {
+  readonly argv: readonly string[];
+  readonly env: Record<string, string>;
+  readonly cwd: string;
+  /** The folder that must be there is not. */
+  readonly noCwd: boolean;
+  readonly folder: string;
+  readonly stdin: boolean;
+}
+
+function startOnHost({ argv, env, cwd, noCwd, folder, stdin }: HostStart): StartedProcess {
+  const { stdout, stderr } = openOutputPipes(folder, 'stdout', 'stderr');
   const problem = noCwd ? `chdir to cwd ("${cwd}") set in config.json failed: no such file or directory` : findProgram(argv[0] ?? '', env['PATH'] ?? '', cwd);
-  const child = problem === undefined ? spawn(argv[0]!, argv.slice(1), { stdio: ['ignore', stdout.writeFd, stderr.writeFd], env, detached: true, cwd }) : spawn('/bin/sh', ['-c', 'exit 128'], { stdio: ['ignore', stdout.writeFd, stderr.writeFd], detached: true });
+  const child = problem === undefined ? spawn(argv[0]!, argv.slice(1), { stdio: [stdin ? 'pipe' : 'ignore', stdout.writeFd, stderr.writeFd], env, detached: true, cwd }) : spawn('/bin/sh', ['-c', 'exit 128'], { stdio: ['ignore', stdout.writeFd, stderr.writeFd], detached: true });
   stdout.release();
   stderr.release();
   const started = new Promise<string | undefined>((resolve) => {

@@ -21,6 +21,7 @@ import { authenticate } from './router.ts';
 /** Who runs the pods; a part that is missing is answered with that. */
 export interface PodRuntime {
   readonly exec: PodExec | undefined;
+  readonly attach: PodExec | undefined;
   readonly dial: PodDial | undefined;
 }
 
@@ -74,10 +75,10 @@ function upgradeExec(upgrade: Upgrade): void {
 }
 
 function upgradeAttach(upgrade: Upgrade): void {
-  const { handlers, namespace, name, query, pod } = upgrade;
+  const { handlers, runtime, namespace, name, query, pod } = upgrade;
   if (!handlers.logs) throw internal('this server runs no pods');
   const container = containerOf(pod, name, query.get('container') ?? '');
-  serveCommand(upgrade, parseAttachRequest(namespace, name, query), attachToLogs(handlers.logs, container));
+  serveCommand(upgrade, { ...parseAttachRequest(namespace, name, query), container }, runtime.attach ?? attachToLogs(handlers.logs, container));
 }
 
 function serveCommand({ request, socket, head, query }: Upgrade, wanted: ExecRequest, pods: PodExec): void {
