@@ -85,7 +85,7 @@ async function runAttach(flags: Flags): Promise<void> {
   if (!client) return;
   const interrupted = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => interrupted.abort());
-  const headers = Object.keys(flags.matchHeader).length > 0 ? flags.matchHeader : { 'x-dev-user': userInfo().username };
+  const headers = Object.keys(flags.matchHeader).length > 0 ? flags.matchHeader : { 'x-dev-user': userName() };
   const socket = socketPath(dir, `${flags.service}-${flags.version}`);
   const relay = await openRelay(socket, flags.port);
   const request: AttachRequest = { namespace: flags.namespace, service: flags.service, version: flags.version, headers, hostPort: flags.port, servicePort: flags.servicePort, socket };
@@ -101,6 +101,15 @@ async function runAttach(flags: Flags): Promise<void> {
     rmSync(socket, { force: true });
     client.close();
     process.exit();
+  }
+}
+
+/** A user id without a name is a name too. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return process.env['USER'] ?? String(process.getuid?.() ?? 'me');
   }
 }
 

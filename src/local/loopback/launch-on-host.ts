@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { openOutputPipes } from '../kubelet/output-pipe.ts';
 import type { Launch } from '../kubelet/launch.ts';
 import type { StartedProcess } from '../kubelet/process.ts';
-import { mappedPath } from './preload/files.ts';
+import { mappedCommand, mappedPath } from './preload/files.ts';
 import { POD_NETWORK_VARIABLE, type PodNetwork } from './pod-network.ts';
 import { readRedirect } from './redirect-file.ts';
 import { AGENT_HTTP_PORT, NODE_HTTP_PORT } from './http-forward.ts';
@@ -49,7 +49,7 @@ export function launchOnHost(request: HostLaunchRequest): Launch {
   const networkFile = join(folder, 'network.json');
   writeFileSync(networkFile, JSON.stringify({ ...request.network, mounts }));
   const env = { ...hostEnv(request, mounts, temporary), [POD_NETWORK_VARIABLE]: networkFile };
-  const argvOf = (argv: readonly string[]): readonly string[] => argv.map((word) => mappedPath(word, mounts));
+  const argvOf = (argv: readonly string[]): readonly string[] => mappedCommand(argv, mounts);
   const cwd = (): string | undefined => {
     const path = mappedPath(request.cwd, mounts);
     return existsSync(path) && statSync(path).isDirectory() ? path : request.cwdMustExist ? undefined : '/';

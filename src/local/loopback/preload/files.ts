@@ -16,6 +16,19 @@ export function mappedPath(path: string, mounts: readonly (readonly [string, str
   return path;
 }
 
+const SHELL = /(?:^|\/)(?:sh|bash|dash|ash|zsh)$/;
+/** A path in a shell script: at its start, or after what separates words. The path of a URL is none. */
+const PATH_IN_SCRIPT = /(^|[\s"'`=<>(|;&:,])(\/[^\s"'`<>()|;&:,]*)/g;
+
+/** A command line whose words that are paths below a mount lead to the volume; in the script of `sh -c` every word counts. Pure. */
+export function mappedCommand(argv: readonly string[], mounts: readonly (readonly [string, string])[]): readonly string[] {
+  const script = SHELL.test(argv[0] ?? '') ? argv.findIndex((word) => /^-[a-z]*c$/.test(word)) + 1 : 0;
+  return argv.map((word, index) => {
+    if (script === 0 || index !== script) return mappedPath(word, mounts);
+    return word.replace(PATH_IN_SCRIPT, (_whole, before: string, path: string) => before + mappedPath(path, mounts));
+  });
+}
+
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
 /** Changes `fs` and `fs.promises` for good. */

@@ -7,12 +7,22 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { POD_NETWORK_VARIABLE, type PodNetwork } from '../pod-network.ts';
 import { writeRedirect } from '../redirect-file.ts';
-import { mappedPath } from './files.ts';
+import { mappedCommand, mappedPath } from './files.ts';
 import { candidates } from './names.ts';
 
 describe('mappedPath', () => {
   const mounts = [['/etc/app/keys', '/v/keys'], ['/etc/app', '/v/app'], ['/tmp/', '/v/tmp']] as const;
   it.each([['/etc/app', '/v/app'], ['/etc/app/x/y', '/v/app/x/y'], ['/etc/app/keys/a', '/v/keys/a'], ['/etc/apple', '/etc/apple'], ['etc/app', 'etc/app'], ['/tmp/a', '/v/tmp/a']])('%s → %s', (path, expected) => expect(mappedPath(path, mounts)).toBe(expected));
+});
+
+describe('mappedCommand', () => {
+  const mounts = [['/data', '/v/data']] as const;
+  it.each<[readonly string[], readonly string[]]>([
+    [['node', '/data/a.js', '--dir=/data'], ['node', '/v/data/a.js', '--dir=/data']],
+    [['sh', '-c', 'cat /data/x >> "/data/y"; X=/data ls /database $HOME/data http://h/data;/data/run'], ['sh', '-c', 'cat /v/data/x >> "/v/data/y"; X=/v/data ls /database $HOME/data http://h/data;/v/data/run']],
+    [['/bin/bash', '-ec', 'cd /data&&ls', '/data'], ['/bin/bash', '-ec', 'cd /v/data&&ls', '/v/data']],
+    [['echo', '-c', 'see /data/x'], ['echo', '-c', 'see /data/x']],
+  ])('%j', (argv, expected) => expect(mappedCommand(argv, mounts)).toEqual(expected));
 });
 
 describe('candidates', () => {
