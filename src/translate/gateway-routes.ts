@@ -10,12 +10,21 @@ import { hostWithPort } from './names.ts';
 import { isCatchAll } from './route-match.ts';
 import { routeConfiguration, virtualHost } from './virtual-host.ts';
 
+/** Whether some listener of this router asks for the table. One that is drained asks on, and goes on with the table it had. */
+export function isRouteTableUsed(view: ProxyView, name: string): boolean {
+  return view.proxy.type !== 'router' || entriesOf(view, name).length > 0;
+}
+
+function entriesOf(view: ProxyView, name: string): ReturnType<typeof gatewayPorts>[number]['servers'] {
+  return gatewayPorts(view).filter((port) => port.kind !== 'tcp').flatMap((port) => port.servers).filter((entry) => routeNameOf(entry) === name);
+}
+
 /**
  * The routes of one gateway port (or of one HTTPS server): per host the routes of all its VirtualServices, oldest first, catch-alls last. A host that only
  * redirects needs no VirtualService. Without any host the table says 404 to everything.
  */
 export function gatewayRoutes(view: ProxyView, name: string): RouteConfiguration {
-  const entries = gatewayPorts(view).filter((port) => port.kind !== 'tcp').flatMap((port) => port.servers).filter((entry) => routeNameOf(entry) === name);
+  const entries = entriesOf(view, name);
   const hosts = new Map<string, { host: VirtualHost; routes: Route[] }>();
   const take = (host: string, port: number, server: Server) => {
     const known = hosts.get(host) ?? { host: virtualHost(hostWithPort(host, port), host === '*' ? ['*'] : [host], []), routes: [] };

@@ -21,7 +21,7 @@ export interface Destination {
 }
 
 /** Where a call connects to. Throws on a destination nobody knows. */
-export function destinationOf(call: Call): Destination {
+export function destinationOf(call: Omit<Call, 'expect'>): Destination {
   if (call.inbound !== undefined) return { address: SIDECAR_IP, port: call.inbound, source: call.from ?? PEER_IP, host: call.host ?? `client:${call.inbound}` };
   if (call.gateway !== undefined) return { address: GATEWAY_IP, port: call.gateway, source: call.from ?? PEER_IP, host: call.host ?? 'gateway' };
   const [name = '', portText = '80'] = (call.to ?? '').split(':');
@@ -68,7 +68,7 @@ class Caller {
     const timeout = new Promise<Partial_>((resolve) => void (timer = setTimeout(() => resolve({ error: `no end after ${CALL_TIMEOUT_MS} ms` }), CALL_TIMEOUT_MS)));
     try {
       const { protocol = 'http1' } = this.spec;
-      if (!this.agent) connection = await this.connect(facts);
+      if (!this.agent) connection = await openConnection(this.spec, this.identities, facts);
       const answer = protocol === 'http2' || protocol === 'grpc' ? this.http2(connection!, facts) : protocol === 'websocket2' || protocol === 'connect2' ? this.http2Tunnel(connection!, facts) : protocol === 'tcp' || protocol === 'raw' ? this.bytes(connection!, facts) : this.http1(connection, facts);
       Object.assign(facts, await Promise.race([answer, timeout]));
     } catch (error) {
@@ -77,21 +77,6 @@ class Caller {
     clearTimeout(timer);
     connection?.destroy();
     return { headers: new Map(), body: '', trailers: new Map(), closed: false, localPort: 0, ...facts, startedAtMs, durationMs: performance.now() - startMs };
-  }
-
-  private async connect(facts: Partial_): Promise<Duplex> {
-    const { address, port, source } = this.destination;
-    const socket = connect({ host: address, port, localAddress: source, noDelay: true, allowHalfOpen: true } as never);
-    await settled(socket, 'connect');
-    facts.localPort = socket.localPort ?? 0;
-    const { tls } = this.spec;
-    if (!tls) return socket;
-    const alpn = tls.alpn ?? (/2$|^grpc$/.test(this.spec.protocol ?? '') ? ['h2'] : []);
-    const own = tls.mesh || tls.as ? this.identities.of(tls.as ?? 'other/peer') : undefined;
-    const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), rejectUnauthorized: false });
-    await settled(secure, 'secureConnect');
-    noteCertificate(secure, facts);
-    return secure;
   }
 
   private headers(): Record<string, string | string[]> {
@@ -177,6 +162,22 @@ class Caller {
       if (this.spec.halfClose) connection.end();
     });
   }
+}
+
+/** Opens the connection of a call, with TLS where it asks for that. Rejects when it cannot be had. */
+export async function openConnection(call: Omit<Call, 'expect'>, identities: TestIdentities, facts: Partial_ = {}): Promise<Socket> {
+  const { address, port, source } = destinationOf(call);
+  const socket = connect({ host: address, port, localAddress: source, noDelay: true, allowHalfOpen: true } as never);
+  await settled(socket, 'connect');
+  facts.localPort = socket.localPort ?? 0;
+  const { tls } = call;
+  if (!tls) return socket;
+  const alpn = tls.alpn ?? (/2$|^grpc$/.test(call.protocol ?? '') ? ['h2'] : []);
+  const own = tls.mesh || tls.as ? identities.of(tls.as ?? 'other/peer') : undefined;
+  const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), rejectUnauthorized: false });
+  await settled(secure, 'secureConnect');
+  noteCertificate(secure, facts);
+  return secure;
 }
 
 function settled(socket: Socket | TLSSocket, event: string): Promise<void> {

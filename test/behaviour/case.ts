@@ -17,6 +17,39 @@ export interface BehaviourCase {
   readonly calls: readonly Call[];
   /** Growth of counters over the case: at least this much. The gateway's are asked when the first call goes there. */
   readonly stats: Readonly<Record<string, number>>;
+  /** Clients that go on calling while {@link changes} are made. */
+  readonly load?: readonly Load[];
+  /** Changes of the mesh, one after another; the file's mesh comes back after the case. */
+  readonly changes?: readonly Change[];
+  /** How often all changes are made. Default 1. */
+  readonly rounds?: number;
+}
+
+/** One client with one connection, calling without a break. */
+export interface Load {
+  /** Protocols: http1, http2, tcp, websocket. */
+  readonly call: Omit<Call, 'expect'>;
+  /** What every answer is. Default 200. */
+  readonly status?: number | readonly number[];
+  /**
+   * `kept`: the same one from first to last. `renewed`: may be ended with a warning (Connection: close, GOAWAY) and made again. `ended`: is ended with a warning.
+   * `refused`: is ended, and the listener is gone at the end. `fresh`: a new one for every request. Default `kept`.
+   */
+  readonly connection?: 'kept' | 'renewed' | 'ended' | 'refused' | 'fresh';
+  /** Backends that each answered something. */
+  readonly served?: readonly string[];
+}
+
+/** A change of the mesh under load. */
+export interface Change {
+  /** Objects to add or replace, as YAML. */
+  readonly put?: string;
+  /** Objects to take away: `Kind name` or `Kind namespace/name`; those of the base too. */
+  readonly remove?: readonly string[];
+  /** Go on without waiting until the proxies have taken it. */
+  readonly unsettled?: boolean;
+  /** Wait after the change. Default 40. */
+  readonly waitMs?: number;
 }
 
 export interface BackendScript {

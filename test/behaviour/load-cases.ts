@@ -3,11 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../src/objects/meta.ts';
-import type { BehaviourCase, Call, CaseFile } from './case.ts';
+import type { BehaviourCase, Call, CaseFile, Change, Load } from './case.ts';
 
 const CALL_KEYS = new Set(['to', 'inbound', 'gateway', 'from', 'protocol', 'method', 'path', 'host', 'headers', 'body', 'send', 'halfClose', 'untilEnd', 'tls', 'repeat', 'parallel', 'keepAlive', 'afterMs', 'expect']);
 const EXPECT_KEYS = new Set(['status', 'body', 'headers', 'trailers', 'grpcStatus', 'backend', 'counts', 'statuses', 'received', 'cluster', 'routeName', 'flags', 'details', 'log', 'durationMs', 'closed', 'sticky', 'certificate', 'alpn']);
-const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats']);
+const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats', 'load', 'changes', 'rounds']);
+const LOAD_KEYS = new Set(['call', 'status', 'connection', 'served']);
+const CHANGE_KEYS = new Set(['put', 'remove', 'unsettled', 'waitMs']);
 const SCRIPT_KEYS = new Set(['status', 'headers', 'body', 'delayMs', 'end', 'grpcStatus', 'trailers', 'raw', 'echo', 'times']);
 
 interface RawCase {
@@ -16,6 +18,9 @@ interface RawCase {
   readonly calls?: readonly Call[];
   readonly call?: Call;
   readonly stats?: BehaviourCase['stats'];
+  readonly load?: readonly Load[];
+  readonly changes?: readonly Change[];
+  readonly rounds?: number;
 }
 
 interface RawFile {
@@ -64,14 +69,22 @@ export function loadSamples(folder: string): CaseFile[] {
 function toCase(file: string, raw: RawCase): BehaviourCase {
   known(raw, CASE_KEYS, `case ${raw.name}`);
   const calls = raw.calls ?? (raw.call ? [raw.call] : []);
-  if (!raw.name || calls.length === 0) throw new Error(`case ${raw.name}: needs a name and calls`);
+  if (!raw.name || (calls.length === 0 && !raw.load)) throw new Error(`case ${raw.name}: needs a name and calls`);
   for (const call of calls) {
     known(call, CALL_KEYS, raw.name);
     if (!call.expect) throw new Error(`${raw.name}: a call without expect`);
     known(call.expect, EXPECT_KEYS, raw.name);
   }
   for (const script of Object.values(raw.backends ?? {}).flat()) known(script as object, SCRIPT_KEYS, raw.name);
-  return { id: `${file}/${raw.name}`, backends: raw.backends ?? {}, calls, stats: raw.stats ?? {} };
+  for (const load of raw.load ?? []) {
+    known(load, LOAD_KEYS, raw.name);
+    known(load.call, CALL_KEYS, raw.name);
+  }
+  for (const change of raw.changes ?? []) {
+    known(change, CHANGE_KEYS, raw.name);
+    readObjects(change.put ?? '');
+  }
+  return { id: `${file}/${raw.name}`, backends: raw.backends ?? {}, calls, stats: raw.stats ?? {}, ...(raw.load && { load: raw.load, changes: raw.changes ?? [], rounds: raw.rounds ?? 1 }) };
 }
 
 function known(value: object, keys: ReadonlySet<string>, where: string): void {

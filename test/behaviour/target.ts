@@ -6,6 +6,7 @@ import { setLogLevel, setLogSink } from '../../src/base/log.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { Backends } from './backends.ts';
 import { makeCalls } from './calls.ts';
+import { changeUnderLoad } from './change-under-load.ts';
 import type { BehaviourCase, Call, CaseFile, Seen } from './case.ts';
 import { layered, TestControlPlane } from './control-plane.ts';
 import { TestIdentities } from './identities.ts';
@@ -88,17 +89,17 @@ class Run {
     }
     for (const each of file.cases) {
       if (!each.id.includes(this.given.only)) continue;
-      if (problem === undefined) await this.runCase(each);
+      if (problem === undefined) await this.runCase(each, layered(this.base, file.objects));
       else this.pending.push({ id: each.id, problems: [problem], durationMs: 0, logs: [] });
     }
   }
 
-  private async runCase(spec: BehaviourCase): Promise<void> {
+  private async runCase(spec: BehaviourCase, objects: readonly KubeObject[]): Promise<void> {
     const startMs = performance.now();
     const problems: string[] = [];
     const logs: Pending['logs'][number][] = [];
     this.backends.reset(spec.backends);
-    const counted = spec.calls[0]?.gateway === undefined ? this.sidecar : this.gateway;
+    const counted = (spec.calls[0] ?? spec.load?.[0]?.call)?.gateway === undefined ? this.sidecar : this.gateway;
     const before = await this.counters(counted, spec);
     for (const [index, call] of spec.calls.entries()) {
       if (call.afterMs) await pause(call.afterMs);
@@ -111,6 +112,7 @@ class Run {
       problems.push(...judgeCall(call, seen, this.backends.received.slice(from)).map((text) => prefix + text));
       if (asksLog(call.expect)) logs.push({ call, label, seen, proxy });
     }
+    if (spec.load) problems.push(...(await changeUnderLoad(spec, objects, this.plane, this.identities)));
     problems.push(...(await this.countersProblems(counted, spec, before)));
     for (const [name, proxy] of [['sidecar', this.sidecar], ['gateway', this.gateway]] as const) if (proxy.exited !== undefined) problems.push(`the ${name} ended: ${proxy.exited}; ${proxy.output.slice(-5).join(' | ')}`);
     this.pending.push({ id: spec.id, problems, durationMs: performance.now() - startMs, logs });

@@ -12,6 +12,7 @@ import { parseClusterName } from '../../translate/names.ts';
 import { translateNameTable } from '../../translate/name-table.ts';
 import { outboundListeners } from '../../translate/outbound-listeners.ts';
 import { assembleRouteTable, placedVirtualHosts } from '../../translate/route-table.ts';
+import { isRouteTableUsed } from '../../translate/gateway-routes.ts';
 import { routePlans, translateRoutes } from '../../translate/routes.ts';
 import { TYPE_URL, type EncodedResource } from '../../xds/ads.ts';
 import { encodedFrom } from '../../xds/codec.ts';
@@ -127,7 +128,7 @@ export class Place {
     return this.kept<ResourceSet>(sets, TYPE_URL.route, from, (before) => {
       // What the place itself made last is known by name; another place's tables are copied, because its set would keep all earlier ones alive.
       const elsewhere = new Map(before ? [] : [...(fallback?.values() ?? [])].map((resource) => [resource.name, resource]));
-      return new OnDemandSet((name) => this.maker.one(view, TYPE_URL.route, name, () => this.makeTable(view, name), this.tables.get(name)?.resource ?? elsewhere.get(name)));
+      return new OnDemandSet((name) => this.maker.one(view, TYPE_URL.route, name, () => this.makeTable(view, name, elsewhere.get(name)), this.tables.get(name)?.resource ?? elsewhere.get(name)));
     });
   }
 
@@ -171,12 +172,14 @@ export class Place {
     return list;
   }
 
-  private makeTable(view: ProxyView, name: string): EncodedResource | undefined {
-    if (view.proxy.type === 'router') {
-      const [table] = translateRoutes(view, [name]);
-      return table && this.maker.encode(table);
-    }
+  private makeTable(view: ProxyView, name: string, elsewhere: EncodedResource | undefined): EncodedResource | undefined {
     const known = this.tables.get(name);
+    if (view.proxy.type === 'router') {
+      const last = known?.resource ?? elsewhere;
+      const resource = last && !isRouteTableUsed(view, name) ? last : translateRoutes(view, [name]).map((table) => this.maker.encode(table))[0];
+      if (resource) this.tables.set(name, { parts: new Map(), hosts: [], resource });
+      return resource;
+    }
     const scope = view.snapshot.mesh.digest;
     const parts = new Map<string, Part<Uint8Array>>();
     const hosts = placedVirtualHosts(routePlans(view, name)).map(({ plan, domains }) => {

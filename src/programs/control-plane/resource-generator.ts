@@ -9,6 +9,7 @@ import { shareReport, type PatchReport } from '../../translate/envoy-filter/repo
 import { inboundListeners } from '../../translate/inbound-listeners.ts';
 import { translateListeners } from '../../translate/listeners.ts';
 import { translateNameTable } from '../../translate/name-table.ts';
+import { isRouteTableUsed } from '../../translate/gateway-routes.ts';
 import { translateRoutes } from '../../translate/routes.ts';
 import { translateSecrets } from '../../translate/secrets.ts';
 import { TYPE_URL } from '../../xds/ads.ts';
@@ -174,7 +175,7 @@ export class ResourceGenerator {
       case TYPE_URL.listener: return all(() => translateListeners(view));
       case TYPE_URL.nameTable: return all(() => [translateNameTable(view)]);
       case TYPE_URL.extensionConfig: return all(() => [...patchedExtensionConfigs(view).values()]);
-      case TYPE_URL.route: return this.onDemand(() => own.view, typeUrl, (name) => translateRoutes(own.view, [name])[0], before);
+      case TYPE_URL.route: return this.onDemand(() => own.view, typeUrl, (name) => translateRoutes(own.view, [name])[0], before, (name) => isRouteTableUsed(own.view, name));
       default: return EMPTY;
     }
   }
@@ -187,9 +188,11 @@ export class ResourceGenerator {
     return set;
   }
 
-  private onDemand(viewOfSet: () => ProxyView, typeUrl: string, translate: (name: string) => ResourceMessage | undefined, before: ResourceSet | undefined): ResourceSet {
+  private onDemand(viewOfSet: () => ProxyView, typeUrl: string, translate: (name: string) => ResourceMessage | undefined, before: ResourceSet | undefined, isUsed = (_name: string): boolean => true): ResourceSet {
     const lastGood = new Map([...(before?.values() ?? [])].map((resource) => [resource.name, resource]));
     return new OnDemandSet((name) => this.maker.one(viewOfSet(), typeUrl, name, () => {
+      const last = lastGood.get(name);
+      if (last && !isUsed(name)) return last;
       const message = translate(name);
       return message && this.maker.encode(message);
     }, lastGood.get(name)));

@@ -36,13 +36,18 @@ interface Entry {
 
 const log = createLogger('lds');
 
+/** A route table as chains hold it: connections of a listener that is gone go on with the last table it had. */
+interface TableCell {
+  table: RouteTable | undefined;
+}
+
 export class ListenerManager {
   readonly listenerStore = new ResourceStore();
   readonly routeStore = new ResourceStore();
   private readonly active = new Map<string, Entry>();
   /** The newest version of a listener while it waits for routes; an older one may be active meanwhile. */
   private readonly warming = new Map<string, Entry>();
-  private readonly tables = new Map<string, RouteTable>();
+  private readonly tables = new Map<string, TableCell>();
   private readonly parseFilterConfig: (typeUrl: string, bytes: Uint8Array) => unknown;
 
   constructor(private readonly options: ListenerManagerOptions) {
@@ -67,7 +72,7 @@ export class ListenerManager {
   }
 
   routeTable(name: string): RouteTable | undefined {
-    return this.tables.get(name);
+    return this.tables.get(name)?.table;
   }
 
   /** Takes what it can of an LDS update; the text names every listener that was refused. */
@@ -103,7 +108,7 @@ export class ListenerManager {
       if (this.routeStore.has(resource)) continue;
       try {
         const message = decodeResource({ typeUrl: TYPE_URL.route, value: resource.value }) as RouteConfiguration;
-        this.tables.set(resource.name, compileRouteConfiguration(message, { parseFilterConfig: this.parseFilterConfig }));
+        this.cell(resource.name).table = compileRouteConfiguration(message, { parseFilterConfig: this.parseFilterConfig });
         this.routeStore.accept(resource, this.options.clock.now(), isStatic);
       } catch (error) {
         problems.push(`route configuration ${resource.name}: ${messageOf(error)}`);
@@ -134,7 +139,8 @@ export class ListenerManager {
       needExtension: (name, waits) => void extensions.set(name, waits || extensions.get(name) === true),
       routes: (name) => {
         routeNames.add(name);
-        return () => this.tables.get(name);
+        const cell = this.cell(name);
+        return () => cell.table;
       },
     });
     memory.settle();
@@ -148,14 +154,20 @@ export class ListenerManager {
     this.warming.set(runtime.name, entry);
     this.options.clock.after(this.options.warmingMs, () => {
       if (this.warming.get(runtime.name) !== entry) return;
-      log.warn('listener serves without all that it needs', { listener: runtime.name, routes: [...routeNames].filter((name) => !this.tables.has(name)), extensions: [...extensions.keys()].filter((name) => !this.options.extensions.get(name)) });
+      log.warn('listener serves without all that it needs', { listener: runtime.name, routes: [...routeNames].filter((name) => !this.routeTable(name)), extensions: [...extensions.keys()].filter((name) => !this.options.extensions.get(name)) });
       this.promote(runtime.name, entry);
       this.options.onChange();
     });
   }
 
+  private cell(name: string): TableCell {
+    let cell = this.tables.get(name);
+    if (!cell) this.tables.set(name, (cell = { table: undefined }));
+    return cell;
+  }
+
   private hasAll({ routeNames, extensions }: Entry): boolean {
-    for (const name of routeNames) if (!this.tables.has(name)) return false;
+    for (const name of routeNames) if (!this.routeTable(name)) return false;
     for (const [name, waits] of extensions) if (waits && !this.options.extensions.get(name)) return false;
     return true;
   }
