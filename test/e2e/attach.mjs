@@ -17,7 +17,10 @@ export async function attach(network) {
   const kubectl = (...args) => run('kubectl', ['--kubeconfig', join(home, 'kubeconfig'), ...args], { env });
   const program = spawn(process.execPath, [join(root, 'examples/attach/reviews.js')], { env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
   try {
-    const port = await new Promise((resolve) => program.stdout.once('data', (text) => resolve(Number(/:(\d+)/.exec(String(text))[1]))));
+    const port = await new Promise((resolve, reject) => {
+      program.stdout.once('data', (text) => resolve(Number(/:(\d+)/.exec(String(text))[1])));
+      program.once('exit', (code) => reject(new Error(`examples/attach/reviews.js ended with ${code}`)));
+    });
     await meltemi('up', '--network', network, '--deploy', 'bookinfo');
     const { urls } = JSON.parse((await meltemi('status', '-o', 'json')).stdout);
     await steps({ suite, kubectl, env, port, page: `${urls.ingress}/productpage` });

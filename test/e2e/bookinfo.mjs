@@ -175,7 +175,7 @@ const INGRESS = JSON.stringify({
   spec: { ingressClassName: 'istio', rules: [{ host: 'details.example', http: { paths: [{ path: '/details', pathType: 'Prefix', backend: { service: { name: 'details', port: { number: 9080 } } } }] } }] },
 });
 
-async function gatewayApi({ suite, kubectl, apply, home, env, page, base }) {
+export async function gatewayApi({ suite, kubectl, apply, home, env, page, base }) {
   const files = ['gateway-api/bookinfo-gateway.yaml', 'gateway-api/route-all-v1.yaml', 'platform/kube/bookinfo-versions.yaml'].map((file) => `bookinfo/${file}`);
   const create = (manifest) => run('kubectl', ['--kubeconfig', join(home, 'kubeconfig'), 'apply', '-f', '-'], { env, input: manifest });
   await suite.step('a Gateway of Gateway API gets a proxy, and is programmed', async () => {

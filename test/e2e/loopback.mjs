@@ -4,7 +4,7 @@ import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { faults, mutualTls, routing } from './bookinfo.mjs';
+import { faults, gatewayApi, mutualTls, routing } from './bookinfo.mjs';
 import { check, eventually, http, machineState, processes, root, run, Suite, unprivileged } from './harness.mjs';
 
 const UID = 1000;
@@ -44,6 +44,13 @@ async function start(context) {
   await suite.step('this user can make no namespace', async () => {
     for (const flag of ['--user', '--net', '--mount']) check((await as('unshare', flag, 'true')).code !== 0, `unshare ${flag} works`);
   });
+  await suite.step('doctor names the network, the reason and the fix', async () => {
+    const { code, stdout } = await as(process.execPath, join(DIST, 'meltemi.js'), 'doctor', '-o', 'json');
+    const report = JSON.parse(stdout);
+    const finding = report.findings.find(({ name }) => name === 'network');
+    check(code === 0 && report.ok && report.network === 'loopback', `exit ${code}: ${stdout}`);
+    check(finding.status === 'warn' && finding.message.includes('max_user_namespaces is 0') && finding.fix.includes('sysctl'), JSON.stringify(finding));
+  });
   return suite.step(`up chooses loopback addresses, says why, and reaches a ready Bookinfo within ${READY_LIMIT_S} s`, async () => {
     const from = Date.now();
     const { stderr } = await meltemi('up', '--deploy', 'bookinfo');
@@ -76,6 +83,7 @@ async function steps(context) {
   await mutualTls(context);
   await telemetry(context);
   await kubectlSteps(context);
+  await gatewayApi(context);
 }
 
 async function telemetry({ suite, kubectl, page }) {
