@@ -2,16 +2,15 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { createLogger } from '../../base/log.ts';
 import { beginBatch, endBatch, markDirty } from './batch.ts';
+import { releaseBulkBuffer, takeBulkBuffer } from './bulk-buffer.ts';
 import type { ByteMeter, CloseCause, Connection, ConnectionSink, TlsFacts } from './connection.ts';
 import { latin1 } from './latin1.ts';
 import { readInto } from './read-into.ts';
 import type { OnRead } from './read-into.ts';
 
 const log = createLogger('io');
-/** 64 KiB: what libuv reads at once. */
-export const READ_BUFFER_BYTES = 65_536;
 /** One read buffer for all sockets: sinks consume or copy before they return. */
-export const sharedReadBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+export const sharedReadBuffer = Buffer.allocUnsafeSlow(65_536);
 /** Below this size a body travels with the head as one Latin-1 string. */
 const TEXT_LIMIT_BYTES = 8192;
 /** How long an orderly close waits for the peer. @see Envoy delayed_close_timeout */
@@ -174,8 +173,14 @@ export class SocketConnection implements Connection {
 
   readIntoOwnBuffer(own: boolean): void {
     if (!this.readCallback) return;
-    if (own) this.own ??= Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-    else this.own = undefined;
+    if (own && !this.destroyed) this.own ??= takeBulkBuffer();
+    else this.dropOwn();
+  }
+
+  private dropOwn(): void {
+    if (this.own === undefined) return;
+    releaseBulkBuffer(this.own);
+    this.own = undefined;
   }
 
   end(): void {
@@ -312,7 +317,7 @@ export class SocketConnection implements Connection {
     clearTimeout(this.closeTimer);
     const { sink } = this;
     this.sink = IGNORE;
-    this.own = undefined;
+    this.dropOwn();
     this.inBatch(() => sink.onClose(this.cause));
   };
 
