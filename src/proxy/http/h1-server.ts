@@ -181,14 +181,15 @@ export class H1ServerConnection implements ConnectionSink {
     const raw = upgrade !== undefined || method === 'CONNECT';
     this.left = Math.max(0, offsets.contentLength);
     this.bodyBytes = 0;
-    const close = offsets.close || (offsets.minor === 0 && !offsets.keepAlive) || (this.options.maxRequests > 0 && ++this.requests >= this.options.maxRequests);
+    const last = offsets.close || (offsets.minor === 0 && !offsets.keepAlive);
+    const close = last || (this.options.maxRequests > 0 && ++this.requests >= this.options.maxRequests);
     if (raw && offsets.contentLength <= 0 && !offsets.chunked) this.state = 'raw';
     else if (offsets.chunked) {
       this.chunks.reset();
       this.state = 'chunked';
     } else this.state = this.left > 0 ? 'length' : 'complete';
     this.idleTimer.busy();
-    const exchange = new H1Exchange(this, head, upgrade, close, offsets.end - start);
+    const exchange = new H1Exchange(this, head, upgrade, close, offsets.end - start, last);
     this.exchange = exchange;
     exchange.receiver = this.handler.onRequest(exchange, this.state === 'complete');
   }
@@ -237,9 +238,10 @@ export class H1ServerConnection implements ConnectionSink {
     if (exchange !== this.exchange) return;
     this.exchange = undefined;
     if (close || this.draining || this.state !== 'complete' || this.peerEnded) {
+      const peerIsDone = exchange.lastOfPeer && this.state === 'complete' && this.waiting === undefined;
       this.state = 'closed';
       this.waiting = undefined;
-      this.connection.close();
+      this.connection.close(peerIsDone);
       return;
     }
     this.state = 'head';
@@ -338,6 +340,8 @@ class H1Exchange implements ServerStream {
     readonly upgrade: string | undefined,
     close: boolean,
     public wireBytesReceived: number,
+    /** The client said that it sends no further request. */
+    readonly lastOfPeer = false,
   ) {
     this.close = close;
   }

@@ -68,8 +68,11 @@ export interface Connection {
   readIntoOwnBuffer(own: boolean): void;
   /** Half-close after everything written has left. */
   end(): void;
-  /** Orderly close: flush, FIN, then destroy when the peer closes or after a second. */
-  close(): void;
+  /**
+   * Orderly close: flush, FIN, then destroy when the peer closes, or after a second without a byte taken. `peerIsDone`: it said that it sends nothing more,
+   * so there is nothing to wait for.
+   */
+  close(peerIsDone?: boolean): void;
   /** Immediate close; `reset` sends RST. */
   destroy(reset?: boolean): void;
 }

@@ -42,6 +42,7 @@ export class SocketConnection implements Connection {
   private ending = false;
   private ended = false;
   private closing = false;
+  private atOnce = false;
   private peerEnded = false;
   private readCallback = false;
   private own: Buffer | undefined;
@@ -186,21 +187,36 @@ export class SocketConnection implements Connection {
   end(): void {
     if (this.ending || this.destroyed) return;
     this.ending = true;
-    this.flush();
+    // What waits leaves with the other writes of this turn, and the FIN behind it.
     this.finishEnd();
   }
 
-  close(): void {
+  close(peerIsDone = false): void {
     if (this.closing || this.destroyed) return;
     this.closing = true;
+    // TLS says goodbye with an alert, which only the long way sends.
+    this.atOnce = peerIsDone && this.tls === undefined;
     this.end();
+    if (this.destroyed) return;
     if (this.peerEnded && this.ended) this.destroy();
     // The peer may still be sending; what it sends is dropped, so that it can read our last bytes instead of a reset.
-    this.resume();
-    this.closeTimer = setTimeout(() => this.destroy(), DELAYED_CLOSE_MS).unref();
+    if (!this.atOnce) this.resume();
+    this.delayClose(-1);
+  }
+
+  /** `leftBefore`: bytes that the kernel had not taken a while ago. A peer that reads slowly is given time, one that does not read is not. */
+  private delayClose(leftBefore: number): void {
+    this.closeTimer = setTimeout(() => {
+      const left = this.ended ? 0 : (this.socket as unknown as { _handle?: { writeQueueSize?: number } })._handle?.writeQueueSize ?? 0;
+      if (left > 0 && left !== leftBefore) this.delayClose(left);
+      else this.destroy();
+    }, DELAYED_CLOSE_MS).unref();
   }
 
   destroy(reset = false): void {
+    if (this.destroyed) return;
+    // Whoever ended before wanted its last bytes to leave.
+    if (this.ending && !reset) this.flush();
     if (this.destroyed) return;
     this.destroyed = true;
     if (reset && typeof this.socket.resetAndDestroy === 'function' && this.tls === undefined) this.socket.resetAndDestroy();
@@ -285,6 +301,10 @@ export class SocketConnection implements Connection {
   private finishEnd(): void {
     if (this.ended || this.inFlight || this.queue.length > 0 || this.text !== '') return;
     this.ended = true;
+    if (this.atOnce) {
+      this.destroy();
+      return;
+    }
     this.socket.end();
     if (this.closing && this.peerEnded) this.destroy();
   }
