@@ -19,7 +19,7 @@ class Opponent {
   private constructor(readonly name: Contender, private readonly child: ChildProcess) {}
 
   static async start(args: TargetArguments): Promise<Opponent> {
-    const env = { ...process.env, MALLOC_ARENA_MAX: '1', NODE_OPTIONS: `--max-semi-space-size=2 --v8-pool-size=1 ${process.env['BENCH_NODE_OPTIONS'] ?? ''}`.trim() };
+    const env = { ...process.env, MALLOC_ARENA_MAX: '1', NODE_OPTIONS: `--max-semi-space-size=2 --v8-pool-size=1 --max-old-space-size=1024 ${process.env['BENCH_NODE_OPTIONS'] ?? ''}`.trim() };
     const child = spawn('unshare', ['--net', '--mount', process.execPath, '--expose-gc', join(import.meta.dirname, 'target.js'), JSON.stringify(args)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env });
     const opponent = new Opponent(args.contender, child);
     await opponent.reply();

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { mustRun, runCommand } from './command.ts';
-import { CONTAINER_HOME, CONTAINER_PACKAGE, NODE_OPTIONS } from './images.ts';
+import { CONTAINER_HOME, CONTAINER_PACKAGE, NODE_OPTIONS, PROXY_NODE_OPTIONS } from './images.ts';
 import { openNodeNetwork } from './kubelet/network.ts';
 import type { BindMount } from './kubelet/rootfs.ts';
 import { NODE_NAME } from './settings.ts';
@@ -28,7 +28,7 @@ export async function setUpNode(distFolder: string, envoyPath?: string): Promise
     await mustRun(['mount', '--bind', path, join(bin, name)]);
   }
   for (const [name, file] of Object.entries(WRAPPERS)) {
-    writeFileSync(join(bin, name), `#!/bin/sh\nexec ${CONTAINER_HOME}/bin/node ${NODE_OPTIONS.join(' ')} ${CONTAINER_PACKAGE}/dist/${file} "$@"\n`);
+    writeFileSync(join(bin, name), `#!/bin/sh\nexec ${CONTAINER_HOME}/bin/node ${(file === 'agent.js' ? PROXY_NODE_OPTIONS : NODE_OPTIONS).join(' ')} ${CONTAINER_PACKAGE}/dist/${file} "$@"\n`);
     chmodSync(join(bin, name), 0o755);
   }
   await bindPackage(dirname(distFolder));

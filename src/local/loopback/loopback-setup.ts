@@ -1,7 +1,7 @@
 /** Makes this process the node of a loopback cluster: its own sockets obey the port rule, our programs get names, the preload is found. */
 import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { CONTAINER_HOME, NODE_OPTIONS } from '../images.ts';
+import { CONTAINER_HOME, NODE_OPTIONS, PROXY_NODE_OPTIONS } from '../images.ts';
 import type { BindMount } from '../kubelet/rootfs.ts';
 import { WRAPPERS } from '../node-setup.ts';
 import { installPod } from './preload/install.ts';
@@ -25,7 +25,7 @@ export function setUpLoopback(distFolder: string, folder: string, firstPort: num
   symlinkSync(process.execPath, join(bin, 'node'));
   symlinkSync(dirname(distFolder), join(programs, 'package'));
   for (const [name, file] of Object.entries(WRAPPERS)) {
-    writeFileSync(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' ${NODE_OPTIONS.join(' ')} '${join(distFolder, file)}' "$@"\n`);
+    writeFileSync(join(bin, name), `#!/bin/sh\nexec '${process.execPath}' ${(file === 'agent.js' ? PROXY_NODE_OPTIONS : NODE_OPTIONS).join(' ')} '${join(distFolder, file)}' "$@"\n`);
     chmodSync(join(bin, name), 0o755);
   }
   const preload = join(distFolder, 'pod-preload.cjs');
