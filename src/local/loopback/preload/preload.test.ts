@@ -72,6 +72,18 @@ describe('a Node program in a loopback pod', () => {
     expect(await output(script, network())).toEqual([{ address: '::', family: 'IPv6', port: 80 }, ['127.0.0.1', '127.0.0.1', '127.124.9.2', '127.124.9.2']]);
   });
 
+  it('does so in threads, with HTTP/2 and with datagrams', async () => {
+    const script = `
+      const {Worker}=require('worker_threads'),http2=require('http2'),dgram=require('dgram');
+      const inThread="const h=require('http');const s=h.createServer((q,r)=>r.end('thread')).listen(9090,async()=>{require('worker_threads').parentPort.postMessage(await (await fetch('http://pod-a:9090')).text());s.close();s.closeAllConnections()})";
+      const results=[];
+      const thread=new Promise(r=>new Worker(inThread,{eval:true}).once('message',m=>r(m)));
+      const h2=new Promise(r=>{const s=http2.createServer((q,a)=>a.end('h2')).listen(8443,()=>{const c=http2.connect('http://localhost:8443');c.request({':path':'/'}).setEncoding('utf8').on('data',d=>{r(d);c.destroy();s.close()})})});
+      const udp=new Promise(r=>{const u=dgram.createSocket('udp4');u.on('message',m=>r(String(m)));u.bind(5353,()=>dgram.createSocket('udp4').send('datagram',5353,'localhost'))});
+      Promise.all([thread,h2,udp]).then(all=>{console.log(JSON.stringify(all));process.exit()})`;
+    expect(await output(script, network())).toEqual(['thread', 'h2', 'datagram']);
+  });
+
   it('keeps what listens on localhost to itself', async () => {
     const child = start(`require('net').createServer().listen(4711,'127.0.0.1',()=>console.log('up'))`, network());
     await new Promise((resolve) => child.stdout.once('data', resolve));

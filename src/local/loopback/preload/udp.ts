@@ -15,13 +15,16 @@ export function patchUdp(pod: PodNetwork): void {
   if (!prototype) return;
   const method = <K extends keyof UdpHandle>(name: K): UdpHandle[K] => prototype[name];
   const [bind, connect, send] = [method('bind'), method('connect'), method('send')];
+  // A datagram socket has one address, so an application's localhost is the pod's address; the agent's DNS stays behind.
+  const localhost = pod.role === 'proxy' ? pod.localIP : pod.podIP;
   const place = (address: string, port: number): readonly [string, number] => {
-    if (pod.role !== 'node' && isLocalhost(address)) return [pod.localIP, realPort(port, pod.firstPort)];
+    if (pod.role !== 'node' && isLocalhost(address)) return [localhost, realPort(port, pod.firstPort)];
     return [address, isClusterAddress(address, pod.base) ? realPort(port, pod.firstPort) : port];
   };
   prototype.bind = function (address, port, flags) {
     // A socket that only sends is left open to every address: it may talk to the world.
     if (port === 0 && !isLocalhost(address)) return bind.call(this, address, port, flags);
+    if (pod.role !== 'node' && isLocalhost(address)) return bind.call(this, localhost, realPort(port, pod.firstPort), flags);
     const plan = planBind(pod, undefined, address, port);
     return bind.call(this, plan.address, plan.port, flags);
   };
