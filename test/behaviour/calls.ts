@@ -174,10 +174,15 @@ export async function openConnection(call: Omit<Call, 'expect'>, identities: Tes
   if (!tls) return socket;
   const alpn = tls.alpn ?? (/2$|^grpc$/.test(call.protocol ?? '') ? ['h2'] : []);
   const own = tls.mesh || tls.as ? identities.of(tls.as ?? 'other/peer') : undefined;
-  const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), rejectUnauthorized: false });
+  const secure = connectTls({ socket, ...(tls.sni ? { servername: tls.sni } : {}), ...(alpn.length ? { ALPNProtocols: [...alpn] } : {}), ...(own ? { key: own.key, cert: own.cert } : {}), ...oldest(tls.maxVersion), rejectUnauthorized: false });
   await settled(secure, 'secureConnect');
   noteCertificate(secure, facts);
   return secure;
+}
+
+/** Clients of old: their ciphers are switched off in today's OpenSSL unless asked for. */
+function oldest(maxVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | undefined) {
+  return maxVersion === undefined ? {} : { maxVersion, minVersion: maxVersion, ...(maxVersion !== 'TLSv1.2' && { ciphers: 'DEFAULT@SECLEVEL=0' }) };
 }
 
 function settled(socket: Socket | TLSSocket, event: string): Promise<void> {

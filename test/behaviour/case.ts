@@ -75,8 +75,13 @@ export interface TlsOptions {
   readonly alpn?: readonly string[];
   /** Show a workload certificate of the mesh. */
   readonly mesh?: boolean;
-  /** Whose, `namespace/account`. Default `other/peer`; `other/stranger` is of a CA nobody knows. */
+  /**
+   * Whose, `namespace/account`. Default `other/peer`. `other/stranger` is of a CA nobody knows, `other/expired` is too old, `other/early` not valid yet, `other/foreign` of another trust domain under the
+   * mesh's own root, `other/nameless` carries a DNS name instead of an identity.
+   */
   readonly as?: string;
+  /** Newest version of TLS the client speaks, below 1.2 with the old ciphers. */
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2';
 }
 
 export interface Call {

@@ -5,6 +5,9 @@ import { createKeyAndCsr } from '../../src/identity/csr.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { formatSpiffeId } from '../../src/identity/spiffe.ts';
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 export interface TestIdentity {
   readonly key: string;
   readonly cert: string;
@@ -31,12 +34,21 @@ export class TestIdentities {
     const known = this.made.get(name);
     if (known) return known;
     const [namespace, account] = name.includes('/') ? (name.split('/') as [string, string]) : [name === 'details' ? 'other' : name === 'gateway' ? 'istio-system' : 'app', name.replace(/-v\d+$/, '')];
-    const spiffeId = formatSpiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount: account });
-    const { csrPem, privateKeyPem } = createKeyAndCsr({ uri: spiffeId });
-    const authority = account === 'stranger' ? new CertificateAuthority(createSelfSignedCa({ organization: 'cluster.local', nowMs: this.nowMs }), this.nowMs) : this.authority;
-    const identity = { key: privateKeyPem, cert: authority.signCsr(csrPem, { spiffeId, nowMs: this.nowMs }).join(''), ca: this.rootPem };
+    const identity = this.make(namespace, account);
     this.made.set(name, identity);
     return identity;
+  }
+
+  private make(namespace: string, account: string): TestIdentity {
+    if (account === 'nameless') {
+      const { privateKeyPem, certificateChainPem } = this.authority.issueServerCertificate({ dnsNames: ['client.app'], ttlMs: HOUR_MS, nowMs: this.nowMs });
+      return { key: privateKeyPem, cert: certificateChainPem, ca: this.rootPem };
+    }
+    const spiffeId = formatSpiffeId({ trustDomain: account === 'foreign' ? 'elsewhere.example' : 'cluster.local', namespace, serviceAccount: account });
+    const { csrPem, privateKeyPem } = createKeyAndCsr({ uri: spiffeId });
+    const authority = account === 'stranger' ? new CertificateAuthority(createSelfSignedCa({ organization: 'cluster.local', nowMs: this.nowMs }), this.nowMs) : this.authority;
+    const nowMs = this.nowMs + (account === 'expired' ? -3 * DAY_MS : account === 'early' ? DAY_MS : 0);
+    return { key: privateKeyPem, cert: authority.signCsr(csrPem, { spiffeId, ttlMs: DAY_MS, nowMs }).join(''), ca: this.rootPem };
   }
 
   private revoked(): string {

@@ -23,3 +23,13 @@ export function equalsIgnoringCase(buffer: Buffer, start: number, end: number, w
   }
   return true;
 }
+
+/** A host and port, without user information and whatever would make it something else; '' too. @see RFC 9112 section 3.2, RFC 9113 section 8.3.1 */
+export function isAuthority(authority: string): boolean {
+  for (let index = 0; index < authority.length; index++) {
+    const code = authority.charCodeAt(index);
+    // " # / < > ? @ \ ^ ` { | }
+    if (code <= 34 || code === 35 || code === 47 || code === 60 || code === 62 || code === 63 || code === 64 || code === 92 || code === 94 || code === 96 || code >= 123) return false;
+  }
+  return true;
+}

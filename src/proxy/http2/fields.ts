@@ -1,6 +1,6 @@
 import { FieldHeaders } from '../http/field-headers.ts';
 import type { HeaderMap, RequestHead } from '../http/message.ts';
-import { TOKEN } from '../http/h1-syntax.ts';
+import { isAuthority, TOKEN } from '../http/h1-syntax.ts';
 import type { FieldBlock } from './hpack-decoder.ts';
 import type { TrailingFields } from './stream.ts';
 
@@ -125,16 +125,6 @@ function isTarget(path: string): boolean {
   for (let index = 0; index < path.length; index++) {
     const code = path.charCodeAt(index);
     if (code <= 32 || code === 127) return false;
-  }
-  return true;
-}
-
-/** A host and port, without user information (RFC 9113 section 8.3.1) and whatever would make it something else. */
-function isAuthority(authority: string): boolean {
-  for (let index = 0; index < authority.length; index++) {
-    const code = authority.charCodeAt(index);
-    // " # / < > ? @ \ ^ ` { | }
-    if (code <= 34 || code === 35 || code === 47 || code === 60 || code === 62 || code === 63 || code === 64 || code === 92 || code === 94 || code === 96 || code >= 123) return false;
   }
   return true;
 }
