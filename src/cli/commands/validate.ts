@@ -1,7 +1,7 @@
 /** `validate`: files against the rules of their kinds, without a cluster. */
 import type { Command } from 'commander';
 import { hasErrors, type Issue } from '../../base/issue.ts';
-import { validateIstioObject } from '../../objects/istio/validate.ts';
+import { validateFileObject } from '../../objects/istio/validate-file.ts';
 import type { KubeObject } from '../../objects/meta.ts';
 import { guarded, REAL_WORLD, type CommandWorld } from '../command-world.ts';
 import { issueLine } from '../output.ts';
@@ -26,7 +26,7 @@ function run(world: CommandWorld, { filename, recursive }: Flags): void {
     const { objects, issues } = readFiles([file], recursive === true);
     const found: readonly Issue[] = [
       ...issues,
-      ...objects.flatMap(({ object, origin }) => validateIstioObject(object).map((issue) => ({ ...issue, object: { ...issue.object, origin } }))),
+      ...objects.flatMap(({ object, origin }) => validateFileObject(object).map((issue) => ({ ...issue, object: { ...issue.object, origin } }))),
       ...conversionNotes(objects.map(({ object }): KubeObject => object)),
     ];
     for (const issue of found) world.print(`${issueLine(issue)}\n`);

@@ -45,7 +45,7 @@ export type Condition = Infer<typeof condition>;
 
 const rule = obj({
   from: list(obj({ source }), {}, { maxItems: 512 }),
-  to: list(obj({ operation }), {}, { maxItems: 512 }),
+  to: list(obj({ operation })),
   when: list(condition),
 });
 /** One rule: from AND to AND when. */

@@ -33,7 +33,7 @@ export const workloadSelector = obj({ matchLabels: map(str({ maxLength: 63 }), {
 export type WorkloadSelector = Infer<typeof workloadSelector>;
 
 /** An object that a policy is attached to instead of selecting workloads. */
-export const targetReference = obj({ group: str({ maxLength: 253 }), kind: req(str({ minLength: 1, maxLength: 63 })), name: req(str({ minLength: 1, maxLength: 253 })), namespace: str() });
+export const targetReference = obj({ group: str({ maxLength: 253, pattern: '^$|^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$' }), kind: req(str({ minLength: 1, maxLength: 63, pattern: '^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$' })), name: req(str({ minLength: 1, maxLength: 253 })), namespace: str() });
 export type TargetReference = Infer<typeof targetReference>;
 
 /** The `exportTo` lists: `.` own namespace, `*` everyone, `~` no one, or a namespace. */
@@ -51,7 +51,7 @@ export const connectionPool = obj({
     maxConnections: int(),
     /** Default 10s. */
     connectTimeout: duration(),
-    tcpKeepalive: obj({ probes: uint(), time: durationOrZero(), interval: durationOrZero() }),
+    tcpKeepalive: obj({ probes: uint(), time: duration(), interval: duration() }),
     maxConnectionDuration: duration(),
     /** Default 1h; 0s disables. */
     idleTimeout: durationOrZero(),
@@ -63,7 +63,7 @@ export const connectionPool = obj({
     maxRequestsPerConnection: int(),
     maxRetries: int(),
     /** Default 1h. */
-    idleTimeout: durationOrZero(),
+    idleTimeout: duration(),
     h2UpgradePolicy: oneOf('DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'),
     useClientProtocol: bool(),
     maxConcurrentStreams: int(),
@@ -91,7 +91,7 @@ export const outlierDetection = obj({
   maxEjectionPercent: int(),
   /** Default 0. */
   minHealthPercent: int(),
-  outlierDetectionHttpErrorCodes: list(str()),
+  outlierDetectionHttpErrorCodes: list(int({ minimum: 100, maximum: 599 })),
 });
 export type OutlierDetection = Infer<typeof outlierDetection>;
 
@@ -109,7 +109,7 @@ export const zoneAwareLbSetting = obj({
   enabled: bool({ nullable: true }),
   failover: list(obj({ from: str(), to: str() })),
   failoverPriority: list(str()),
-  minClusterSize: int64({ nullable: true }),
+  minClusterSize: int64({ minimum: 1, maximum: 4_294_967_295, nullable: true }),
 });
 export type ZoneAwareLoadBalancerSetting = Infer<typeof zoneAwareLbSetting>;
 

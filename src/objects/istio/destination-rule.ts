@@ -9,13 +9,13 @@ import { defineIstioKind, NETWORKING_VERSIONS } from './define-istio-kind.ts';
 
 const consistentHash = obj({
   httpHeaderName: str(),
-  httpCookie: obj({ name: req(str()), path: str(), /** 0s makes a session cookie. */ ttl: durationOrZero(), attributes: list(obj({ name: str(), value: str() })) }),
+  httpCookie: obj({ name: req(str()), path: str(), /** 0s makes a session cookie; absent, no cookie is made. */ ttl: durationOrZero(), attributes: list(obj({ name: req(str()), value: str() })) }),
   useSourceIp: bool(),
   httpQueryParameterName: str(),
-  ringHash: obj({ /** Default 1024. */ minimumRingSize: int64() }),
-  maglev: obj({ /** A prime up to 5000011, default 65537. */ tableSize: int64() }),
+  ringHash: obj({ /** Default 1024. */ minimumRingSize: int64({ minimum: 0 }) }),
+  maglev: obj({ /** A prime below 5000011. */ tableSize: int64({ minimum: 0 }) }),
   /** Deprecated. */
-  minimumRingSize: int64(),
+  minimumRingSize: int64({ minimum: 0 }),
 });
 export type ConsistentHashLB = Infer<typeof consistentHash>;
 
@@ -26,7 +26,7 @@ const loadBalancer = obj({
   localityLbSetting,
   zoneAwareLbSetting,
   /** Deprecated. */
-  warmupDurationSecs: durationOrZero(),
+  warmupDurationSecs: duration(),
   warmup: obj({ duration: req(duration()), minimumPercent: having(num(), { minimum: 0, maximum: 100, nullable: true }), aggression: having(num(), { minimum: 1, nullable: true }) }),
 });
 export type LoadBalancerSettings = Infer<typeof loadBalancer>;

@@ -13,7 +13,7 @@ const spec = obj({
   selector: workloadSelector,
   mtls: mutualTls,
   /** By workload port; only with a selector. */
-  portLevelMtls: map(mutualTls),
+  portLevelMtls: map(mutualTls, { minProperties: 1 }),
 });
 /** @see https://istio.io/latest/docs/reference/config/security/peer_authentication/ */
 export type PeerAuthenticationSpec = Infer<typeof spec>;

@@ -8,7 +8,7 @@ const spec = obj({
   selector: workloadSelector,
   /** Absent: from the CPU limit; 0: all cores. */
   concurrency: having(int(), { minimum: 0, nullable: true }),
-  environmentVariables: map(str()),
+  environmentVariables: map(str({ maxLength: 2048 })),
   /** `default`, `debug` or `distroless`. */
   image: obj({ imageType: str() }),
 });

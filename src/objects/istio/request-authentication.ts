@@ -7,7 +7,7 @@ import { defineIstioKind, SECURITY_VERSIONS } from './define-istio-kind.ts';
 const jwtRule = obj({
   issuer: req(str({ minLength: 1 })),
   audiences: list(str({ minLength: 1 })),
-  jwksUri: str(),
+  jwksUri: str({ minLength: 1, maxLength: 2048 }),
   /** A JSON Web Key Set as text. */
   jwks: str(),
   fromHeaders: list(obj({ name: req(str({ minLength: 1 })), prefix: str() })),
@@ -16,10 +16,10 @@ const jwtRule = obj({
   outputPayloadToHeader: str(),
   /** Default false: the token is removed. */
   forwardOriginalToken: bool(),
-  outputClaimToHeaders: list(obj({ header: req(str({ minLength: 1 })), claim: req(str({ minLength: 1 })) })),
+  outputClaimToHeaders: list(obj({ header: req(str({ minLength: 1, pattern: '^[-_A-Za-z0-9]+$' })), claim: req(str({ minLength: 1 })) })),
   /** Of the fetch of the keys; default 5s. */
   timeout: duration(),
-  spaceDelimitedClaims: list(str({ minLength: 1 })),
+  spaceDelimitedClaims: list(str({ minLength: 1 }), {}, { maxItems: 64 }),
   /** Whether a request without a token is let through by this rule. */
   presence: str(),
 });

@@ -6,13 +6,13 @@ import { exportTo, networkingSelector, type IstioStatus } from './common.ts';
 import { defineIstioKind, NETWORKING_VERSIONS } from './define-istio-kind.ts';
 import { workloadEntrySpec } from './workload-entry.ts';
 
-const servicePort = obj({ number: req(uint()), protocol: str(), name: req(str()), targetPort: uint() });
+const servicePort = obj({ number: req(uint()), protocol: str({ maxLength: 256 }), name: req(str({ maxLength: 256 })), targetPort: uint() });
 /** A port of a ServiceEntry. */
 export type ServiceEntryPort = Infer<typeof servicePort>;
 
 const spec = obj({
   hosts: req(list(str(), {}, { minItems: 1, maxItems: 256 })),
-  addresses: list(str(), {}, { maxItems: 256 }),
+  addresses: list(str({ maxLength: 64 }), {}, { maxItems: 256 }),
   ports: list(servicePort, { mapKeys: ['name'] }, { maxItems: 256 }),
   /** Default MESH_EXTERNAL. */
   location: oneOf('MESH_EXTERNAL', 'MESH_INTERNAL'),

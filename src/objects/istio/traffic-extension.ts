@@ -1,15 +1,16 @@
 import type { SpecObject } from '../meta.ts';
 import { TRAFFIC_EXTENSION } from '../resource-types.ts';
 import { AGE } from '../schema/define-kind.ts';
-import { int, list, obj, req, str, type Infer } from '../schema/dsl.ts';
+import { int, list, obj, oneOf, req, str, type Infer } from '../schema/dsl.ts';
 import { targetReference, workloadSelector, type IstioStatus } from './common.ts';
 import { defineIstioKind } from './define-istio-kind.ts';
-import { pluginPhase, trafficSelector, wasmFields } from './wasm-plugin.ts';
+import { trafficSelector, wasmFields } from './wasm-plugin.ts';
 
 const spec = obj({
   selector: workloadSelector,
   targetRefs: list(targetReference, {}, { maxItems: 16 }),
-  phase: pluginPhase,
+  /** Order among Istio's own filters; UNSPECIFIED_PHASE is WasmPlugin's name of UNSPECIFIED. */
+  phase: oneOf('UNSPECIFIED', 'UNSPECIFIED_PHASE', 'AUTHN', 'AUTHZ', 'STATS'),
   priority: int({ nullable: true }),
   match: list(trafficSelector),
   wasm: obj(wasmFields),

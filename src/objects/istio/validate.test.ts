@@ -136,6 +136,27 @@ describe('refusals', () => {
     ['EnvoyFilter', '{configPatches: [{applyTo: CLUSTER, patch: {operation: ADD}}]}', /missing patch value/],
     ['WorkloadEntry', '{address: "unix://x"}', /UDS must be an absolute path/],
     ['WorkloadGroup', '{template: {}, probe: {httpGet: {port: 1}, tcpSocket: {port: 1}}}', /only one of httpGet/],
+    ['WorkloadGroup', '{template: {}, probe: {periodSeconds: 1}}', /unknown health check method/],
+    ['WorkloadGroup', '{template: {}, probe: {tcpSocket: {port: 1}, periodSeconds: -1}}', /periodSeconds.*greater than or equal to 0/],
+    ['WorkloadGroup', '{template: {address: "unix:///a", ports: {}}}', /UDS may not include ports/],
+    ['WorkloadEntry', '{address: 1.2.3.4, ports: {a_b: 1}}', /port name must be valid: "a_b"/],
+    ['WorkloadEntry', '{address: "unix://@a/"}', /UDS may not be a dir/],
+    ['DestinationRule', '{host: b, subsets: [{name: v1}, {name: v1}]}', /duplicate subset names: v1/],
+    ['DestinationRule', dr('tunnel: {targetHost: a, targetPort: 1}, proxyProtocol: {}'), /tunnel and proxyProtocol must not be set together/],
+    ['DestinationRule', dr('loadBalancer: {consistentHash: {useSourceIp: true, maglev: {}}}'), /tableSize must be set for maglev/],
+    ['DestinationRule', dr('connectionPool: {http: {idleTimeout: 0s}}'), /must be a valid duration greater than 1ms/],
+    ['DestinationRule', '{host: b, workloadSelector: {matchLabels: {a: b}}, exportTo: [other]}', /only visible in its own namespace/],
+    ['ServiceEntry', '{hosts: [a.com], resolution: NONE, endpoints: []}', /NONE mode cannot set endpoints/],
+    ['ServiceEntry', '{hosts: ["*.a.com"], resolution: DNS, workloadSelector: {labels: {a: b}}}', /hosts must be FQDN/],
+    ['ServiceEntry', '{hosts: [a.com], resolution: DNS, endpoints: [{network: n}]}', /not a valid FQDN or an IP address/],
+    ['EnvoyFilter', '{configPatches: [{applyTo: CLUSTER, match: {context: WAYPOINT}, patch: {operation: REMOVE}}]}', /only support waypointMatch when context is WAYPOINT/],
+    ['Telemetry', '{metrics: [{overrides: [{tagOverrides: {a: {operation: REMOVE, value: ""}}}]}]}', /value must not be set when operation is REMOVE/],
+    ['WasmPlugin', '{url: a.com/b, vmConfig: {env: [{name: A, valueFrom: HOST, value: ""}]}}', /value may only be set when valueFrom is INLINE/],
+    ['WasmPlugin', '{url: a.com/b, match: [{ports: [{}]}]}', /number: Required value/],
+    ['PeerAuthentication', '{selector: {matchLabels: {a: b}}, portLevelMtls: {}}', /should have at least 1 properties/],
+    ['AuthorizationPolicy', '{action: CUSTOM, provider: {name: p}, rules: [{from: [{source: {namespaces: [a]}}]}]}', /namespaces is currently not supported with CUSTOM action/],
+    ['AuthorizationPolicy', '{action: CUSTOM, provider: {name: p}, rules: [{when: [{key: request.auth.audiences, values: [a]}]}]}', /not supported with CUSTOM action/],
+    ['AuthorizationPolicy', '{targetRefs: [{group: core_x, kind: Service, name: a}]}', /group in body should match/],
   ])('%s %s', (kind, spec, expected) => {
     const found = errors(kind, spec);
     expect(found.some((message) => expected.test(message)), found.join('\n')).toBe(true);
@@ -144,6 +165,14 @@ describe('refusals', () => {
   test('a misspelt field is suggested', () => {
     const [issue] = validateIstioObject(objectOf('VirtualService', http(`${route}, timeuot: 1s`)));
     expect(issue).toMatchObject({ code: 'IST0106', path: 'spec.http[0].timeuot', fix: 'did you mean timeout?', object: { kind: 'VirtualService', namespace: 'ns', name: 'x' } });
+  });
+
+  test.each<[string, string, string, boolean]>([
+    ['AuthorizationPolicy', '{rules: [{}]}', 'true', true], ['AuthorizationPolicy', '{rules: [{}]}', 'yes', false], ['AuthorizationPolicy', '{action: AUDIT, rules: [{}]}', 'true', false],
+    ['PeerAuthentication', '{}', 'true', false],
+  ])('a trial run of %s %s: %s', (kind, spec, value, valid) => {
+    const object = objectOf(kind, spec);
+    expect(validateIstioObject({ ...object, metadata: { ...object.metadata, annotations: { 'istio.io/dry-run': value } } }).filter(({ severity }) => severity === 'error').length === 0).toBe(valid);
   });
 
   test('unknown versions and foreign kinds', () => {
@@ -158,6 +187,11 @@ test.each<[string, string, string[]]>([
   ['VirtualService', `{hosts: [a], http: [{match: [{uri: {exact: /a}}], ${route}}, {match: [{uri: {exact: /a}}], ${route}}]}`, ['IST0131 spec.http[1].match[0]', 'IST0130 spec.http[1]']],
   ['VirtualService', http(`${route}, mirror: {host: c}, mirrorPercent: 5`), ['IST0002 spec.http[0].mirrorPercent']],
   ['DestinationRule', dr('loadBalancer: {simple: LEAST_CONN}'), ['IST0002 spec.trafficPolicy.loadBalancer.simple']],
+  ['DestinationRule', dr('loadBalancer: {consistentHash: {httpCookie: {name: c}}}'), []],
+  ['AuthorizationPolicy', '{action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]}', ['MLT0001 spec.rules[0]']],
+  ['AuthorizationPolicy', '{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ["80"]}}]}]}', []],
+  ['Telemetry', '{selector: {}}', ['MLT0001 spec.selector']],
+  ['ServiceEntry', '{hosts: ["*a.com"]}', ['MLT0001 spec.hosts[0]']],
   ['DestinationRule', dr('loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}]}}'), ['MLT0001 spec.trafficPolicy.loadBalancer.localityLbSetting']],
 ])('warning: %s %s', (kind, spec, expected) => {
   expect(errors(kind, spec)).toEqual([]);

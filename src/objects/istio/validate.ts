@@ -50,6 +50,11 @@ const KINDS_BY_NAME: ReadonlyMap<string, KindInfo> = new Map([...ISTIO_KINDS, ..
 /** Objects with this annotation are refused: a probe of the webhook. @see https://github.com/istio/istio/blob/master/pkg/webhooks/validation/server/server.go */
 const ALWAYS_REJECT = 'internal.istio.io/webhook-always-reject';
 
+/** A policy with this annotation only writes down what it would do. */
+const DRY_RUN = 'istio.io/dry-run';
+/** What Go's strconv.ParseBool takes. */
+const BOOLEANS: ReadonlySet<string> = new Set(['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False']);
+
 /**
  * Everything that is wrong with an object of Istio; nothing for other kinds. Errors refuse it, warnings do not. Both spellings of fields (`exportTo`,
  * `export_to`) are understood. Where fields only stand in the wrong place, the fix of the first error is the whole object as it was meant, in YAML.
@@ -81,12 +86,25 @@ function findIssues(object: KubeObject): Issue[] {
   const findings = new Findings(referenceOf(object));
   if (!info.versions.includes(version)) findings.error('apiVersion', `${object.kind} has no version ${version}`, `use ${info.versions.map((name) => `${group}/${name}`).join(' or ')}`);
   if (own(object.metadata?.annotations, ALWAYS_REJECT) !== undefined) findings.error('metadata.annotations', `annotation ${ALWAYS_REJECT} asks for a refusal`);
+  checkDryRun(findings, object);
   const spelled = whole(info, respell(info.schema, object));
   checkShape(findings, info, spelled);
   // The schema makes sure that the object has its type; without it the checks below could not rely on theirs.
   if (findings.issues.some(({ path, severity }) => severity === 'error' && /^(spec|metadata)\b/.test(path))) return findings.issues;
   (CHECKS[info.kind] as Check<unknown> | undefined)?.(findings, withoutNulls(spelled));
   return findings.issues;
+}
+
+/** Only policies that allow or deny can be tried out. @see https://istio.io/latest/docs/tasks/security/authorization/authz-dry-run/ */
+function checkDryRun(findings: Findings, object: KubeObject): void {
+  const value = own(object.metadata?.annotations, DRY_RUN);
+  if (value === undefined) return;
+  const path = `metadata.annotations["${DRY_RUN}"]`;
+  const { spec } = object as { readonly spec?: unknown };
+  const action = (isObject(spec) ? own(spec, 'action') : undefined) ?? 'ALLOW';
+  if (object.kind !== 'AuthorizationPolicy') findings.error(path, `unsupported annotation ${DRY_RUN}`, 'remove the annotation: only AuthorizationPolicy knows it');
+  else if (action !== 'ALLOW' && action !== 'DENY') findings.error(path, `the annotation ${DRY_RUN} currently only supports action ALLOW/DENY, found action ${String(action)}`);
+  else if (typeof value !== 'string' || !BOOLEANS.has(value)) findings.error(path, `annotation ${DRY_RUN} has the invalid value ${JSON.stringify(value)}`, 'write "true" or "false"');
 }
 
 function referenceOf(object: KubeObject): ObjectReference {

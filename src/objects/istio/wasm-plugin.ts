@@ -2,13 +2,13 @@ import type { SpecObject } from '../meta.ts';
 import { WASM_PLUGIN } from '../resource-types.ts';
 import { AGE } from '../schema/define-kind.ts';
 import { anyObject, int, list, obj, oneOf, req, str, type Infer } from '../schema/dsl.ts';
-import { portSelector, targetReference, workloadSelector, type IstioStatus } from './common.ts';
+import { targetReference, workloadSelector, type IstioStatus } from './common.ts';
 import { defineIstioKind } from './define-istio-kind.ts';
 
 /** Order among Istio's own filters. */
-export const pluginPhase = oneOf('UNSPECIFIED_PHASE', 'AUTHN', 'AUTHZ', 'STATS');
+const pluginPhase = oneOf('UNSPECIFIED_PHASE', 'AUTHN', 'AUTHZ', 'STATS');
 /** Traffic that a plugin sees. */
-export const trafficSelector = obj({ mode: oneOf('UNDEFINED', 'CLIENT', 'SERVER', 'CLIENT_AND_SERVER'), ports: list(portSelector, { mapKeys: ['number'] }) });
+export const trafficSelector = obj({ mode: oneOf('UNDEFINED', 'CLIENT', 'SERVER', 'CLIENT_AND_SERVER'), ports: list(obj({ number: req(int({ minimum: 1, maximum: 65_535 })) }), { mapKeys: ['number'] }) });
 
 /** A WebAssembly module and how to run it. */
 export const wasmFields = {

@@ -8,15 +8,15 @@ import { defineIstioKind, NETWORKING_VERSIONS } from './define-istio-kind.ts';
 /** A workload outside Kubernetes, also the endpoints of a ServiceEntry. */
 export const workloadEntrySpec = obj({
   /** IP, domain name or `unix:///path`; empty only with a network. */
-  address: str(),
+  address: str({ maxLength: 256 }),
   /** Service port name → endpoint port. */
-  ports: map(uint()),
-  labels: map(str()),
-  network: str(),
+  ports: map(uint(), { maxProperties: 128 }),
+  labels: map(str(), { maxProperties: 256 }),
+  network: str({ maxLength: 2048 }),
   /** `region/zone/subzone`. */
-  locality: str(),
+  locality: str({ maxLength: 2048 }),
   weight: uint(),
-  serviceAccount: str(),
+  serviceAccount: str({ maxLength: 253 }),
 });
 /** @see https://istio.io/latest/docs/reference/config/networking/workload-entry/ */
 export type WorkloadEntrySpec = Infer<typeof workloadEntrySpec>;

@@ -127,9 +127,10 @@ function keyOfItem(schema: Schema, item: unknown): unknown {
 }
 
 function checkObject(schema: Schema, value: JsonObject, path: string, errors: FieldError[], before: unknown): void {
-  const { required, maxProperties, properties, additionalProperties } = schema;
+  const { required, minProperties, maxProperties, properties, additionalProperties } = schema;
   for (const name of required ?? []) if ((own(value, name) ?? null) === null) errors.push(requiredField(childPath(path, name)));
   const names = Object.keys(value);
+  if (minProperties !== undefined && names.length < minProperties) errors.push(invalidField(path, names.length, `${path} in body should have at least ${minProperties} properties`));
   if (maxProperties !== undefined && names.length > maxProperties) errors.push(tooMany(path, names.length, maxProperties));
   for (const name of names) {
     const field = own(value, name);

@@ -1,6 +1,6 @@
 // The validation corpus: one object each, valid or not, by schema or webhook.
 import { join } from 'node:path';
-import { validateIstioObject } from '../../../src/objects/istio/validate.ts';
+import { validateFileObject } from '../../../src/objects/istio/validate-file.ts';
 import type { KubeObject } from '../../../src/objects/meta.ts';
 import { readYaml } from '../corpus.ts';
 import { fail, type Judge, PASS } from '../judge.ts';
@@ -14,7 +14,7 @@ interface ValidationCase {
 }
 
 function firstOf(object: KubeObject, severity: string): string | undefined {
-  const found = validateIstioObject(object).find((issue) => issue.severity === severity);
+  const found = validateFileObject(object).find((issue) => issue.severity === severity);
   return found && `${found.path}: ${found.message}`;
 }
 

@@ -1,12 +1,12 @@
 import type { PeerAuthentication } from '../peer-authentication.ts';
 import type { JWTRule, RequestAuthentication } from '../request-authentication.ts';
-import { checkSelectorLabels, checkTargeting } from './common.ts';
+import { checkTargeting, checkWorkloadSelector } from './common.ts';
 import type { Findings } from './findings.ts';
 import { portProblem } from './names.ts';
 
 export function checkPeerAuthentication(findings: Findings, policy: PeerAuthentication): void {
   const { selector, portLevelMtls } = policy.spec;
-  checkSelectorLabels(findings, 'spec.selector.matchLabels', selector?.matchLabels);
+  checkWorkloadSelector(findings, 'spec.selector', selector);
   if (!portLevelMtls) return;
   const ports = Object.keys(portLevelMtls);
   if (ports.length === 0) findings.error('spec.portLevelMtls', 'port level mTLS, if defined, must have at least one element');
@@ -45,8 +45,8 @@ function checkJwtRule(findings: Findings, path: string, rule: JWTRule): void {
 
 function jwksProblem(text: string): string | undefined {
   try {
-    const keys = (JSON.parse(text) as { readonly keys?: unknown } | null)?.keys;
-    return Array.isArray(keys) ? undefined : 'jwks has no list "keys"';
+    const { keys, kty } = (JSON.parse(text) as { readonly keys?: unknown; readonly kty?: unknown } | null) ?? {};
+    return Array.isArray(keys) || typeof kty === 'string' ? undefined : 'jwks has no list "keys"';
   } catch {
     return 'jwks is not valid JSON';
   }

@@ -1,4 +1,4 @@
-import type { AuthorizationPolicy, Condition, Operation, Source } from '../authorization-policy.ts';
+import type { AuthorizationPolicy, Condition, Operation, Rule, Source } from '../authorization-policy.ts';
 import { checkTargeting } from './common.ts';
 import type { Findings } from './findings.ts';
 import { subnetProblem } from './names.ts';
@@ -19,7 +19,32 @@ export function checkAuthorizationPolicy(findings: Findings, policy: Authorizati
     if (rule.to?.length === 0) findings.error(`${path}.to`, '`to` must not be empty');
     rule.to?.forEach(({ operation }, at) => checkPresent(findings, `${path}.to[${at}].operation`, operation, checkOperation));
     rule.when?.forEach((condition, at) => checkCondition(findings, `${path}.when[${at}]`, condition));
+    if (action === 'CUSTOM') checkCustomRule(findings, path, rule);
+    if (action === 'DENY' && deniesAllTcp(rule)) {
+      findings.warn(path, 'configured AuthorizationPolicy will deny all traffic to TCP ports under its scope due to the use of only HTTP attributes in a DENY rule', 'name the ports in to.operation.ports');
+    }
   });
+}
+
+const NOT_FOR_CUSTOM = ['namespaces', 'notNamespaces', 'serviceAccounts', 'notServiceAccounts', 'principals', 'notPrincipals', 'requestPrincipals', 'notRequestPrincipals'] as const;
+
+/** An external authorizer is asked before identities of requests are known. @see https://istio.io/latest/docs/reference/config/security/authorization-policy/#AuthorizationPolicy-Action */
+function checkCustomRule(findings: Findings, path: string, rule: Rule): void {
+  rule.from?.forEach(({ source }, at) => {
+    for (const field of NOT_FOR_CUSTOM) if (source?.[field]?.length) findings.error(`${path}.from[${at}].source.${field}`, `${field} is currently not supported with CUSTOM action`);
+  });
+  rule.when?.forEach(({ key }, at) => {
+    if (key === 'source.namespace' || key === 'source.principal' || key.startsWith('request.auth.')) findings.error(`${path}.when[${at}].key`, `${key} is currently not supported with CUSTOM action`);
+  });
+}
+
+const TCP_SOURCES = ['principals', 'notPrincipals', 'ipBlocks', 'notIpBlocks', 'namespaces', 'notNamespaces', 'remoteIpBlocks', 'notRemoteIpBlocks', 'serviceAccounts', 'notServiceAccounts', 'trustDomains', 'notTrustDomains'] as const;
+
+/** A DENY rule whose HTTP conditions are left out where there is only TCP. */
+function deniesAllTcp({ from = [], to = [] }: Rule): boolean {
+  const tcpFrom = from.some(({ source }) => TCP_SOURCES.some((field) => source?.[field] !== undefined));
+  const tcpTo = to.some(({ operation }) => operation?.ports !== undefined || operation?.notPorts !== undefined);
+  return to.length > 0 ? !tcpTo : from.length > 0 && !tcpFrom;
 }
 
 function checkPresent<T extends object>(findings: Findings, path: string, value: T | undefined, check: (findings: Findings, path: string, value: T) => void): void {
@@ -41,8 +66,7 @@ function checkNoEmptyValues(findings: Findings, path: string, value: object): vo
 }
 
 function checkSource(findings: Findings, path: string, source: Source): void {
-  const hasAccounts = source.serviceAccounts?.length || source.notServiceAccounts?.length;
-  if (hasAccounts && (source.principals?.length || source.notPrincipals?.length || source.namespaces?.length || source.notNamespaces?.length)) {
+  if ((source.serviceAccounts ?? source.notServiceAccounts) && (source.principals ?? source.notPrincipals ?? source.namespaces ?? source.notNamespaces)) {
     findings.error(path, 'Cannot set serviceAccounts with namespaces or principals', 'make an own source of each');
   }
   for (const field of ['serviceAccounts', 'notServiceAccounts'] as const) {
@@ -109,7 +133,7 @@ const ATTRIBUTES: ReadonlyMap<string, ValueCheck> = new Map([
   ['destination.port', checkPorts],
   ['connection.sni', anyValue],
 ]);
-const ATTRIBUTE_PATTERNS: readonly RegExp[] = [/^request\.headers\[[^\]]+\]$/, /^request\.auth\.claims(\[[^\]]+\])+$/, /^experimental\.envoy\.filters\..+$/];
+const ATTRIBUTE_PATTERNS: readonly RegExp[] = [/^request\.headers\[[^\]]+\]$/, /^request\.auth\.claims(\[[^\]]+\])+$/, /^experimental\.envoy\.filters\.[^[]*\[.+\]$/];
 
 function checkCondition(findings: Findings, path: string, condition: Condition): void {
   const { key, values = [], notValues = [] } = condition;

@@ -12,6 +12,12 @@ export function checkSelectorLabels(findings: Findings, path: string, labels: Re
   }
 }
 
+/** A selector by `matchLabels`. */
+export function checkWorkloadSelector(findings: Findings, path: string, selector: WorkloadSelector | undefined): void {
+  checkSelectorLabels(findings, `${path}.matchLabels`, selector?.matchLabels);
+  if (selector && Object.keys(selector.matchLabels ?? {}).length === 0) findings.warn(path, 'workload selector specified without labels', 'add matchLabels, or leave the selector out');
+}
+
 interface Targeting {
   readonly selector?: WorkloadSelector;
   readonly targetRef?: TargetReference;
@@ -24,7 +30,7 @@ const TARGET_KINDS: ReadonlySet<string> = new Set(['/Service', 'networking.istio
 export function checkTargeting(findings: Findings, spec: Targeting): void {
   const given = [spec.selector, spec.targetRef, spec.targetRefs?.length ? spec.targetRefs : undefined].filter((part) => part !== undefined);
   if (given.length > 1) findings.error('spec', 'only one of targetRefs or selector can be set', 'keep one of selector, targetRef and targetRefs');
-  checkSelectorLabels(findings, 'spec.selector.matchLabels', spec.selector?.matchLabels);
+  checkWorkloadSelector(findings, 'spec.selector', spec.selector);
   if (spec.targetRef) checkTargetReference(findings, 'spec.targetRef', spec.targetRef);
   checkTargetReferences(findings, 'spec.targetRefs', spec.targetRefs);
 }
@@ -43,6 +49,7 @@ function checkTargetReference(findings: Findings, path: string, reference: Targe
 
 export function checkNetworkingSelector(findings: Findings, path: string, selector: NetworkingSelector | undefined): void {
   checkSelectorLabels(findings, `${path}.labels`, selector?.labels);
+  if (selector && Object.keys(selector.labels ?? {}).length === 0) findings.warn(path, 'workload selector specified without labels, will be applied to all services in namespace', 'add labels, or leave the selector out');
 }
 
 /** `.`, `*` and namespaces, without duplicates; `~` only for service entries. */

@@ -1,5 +1,5 @@
 import type { DestinationRule, LoadBalancerSettings, PortTrafficPolicy, TrafficPolicy } from '../destination-rule.ts';
-import { checkClientTls, checkConnectionPool, checkExportTo, checkLocalityLbSetting, checkOutlierDetection, checkSelectorLabels, subsetNameProblem } from './common.ts';
+import { checkClientTls, checkConnectionPool, checkExportTo, checkLocalityLbSetting, checkOutlierDetection, checkWorkloadSelector, subsetNameProblem } from './common.ts';
 import type { Findings } from './findings.ts';
 import { fqdnProblem, isIpAddress, labelsMapProblem, portProblem, wildcardDomainProblem } from './names.ts';
 
@@ -11,14 +11,14 @@ export function checkDestinationRule(findings: Findings, rule: DestinationRule):
   spec.subsets?.forEach((subset, index) => {
     const path = `spec.subsets[${index}]`;
     findings.problem(`${path}.name`, subsetNameProblem(subset.name));
-    if (names.has(subset.name)) findings.warn(`${path}.name`, `subset "${subset.name}" is defined twice; the first one counts`, 'give every subset its own name');
+    if (names.has(subset.name)) findings.error(`${path}.name`, `duplicate subset names: ${subset.name}`, 'give every subset its own name');
     names.add(subset.name);
     findings.problem(`${path}.labels`, labelsMapProblem(subset.labels));
     if (subset.trafficPolicy) checkTrafficPolicy(findings, `${path}.trafficPolicy`, subset.trafficPolicy);
   });
   checkExportTo(findings, spec.exportTo, rule.metadata.namespace);
-  checkSelectorLabels(findings, 'spec.workloadSelector.matchLabels', spec.workloadSelector?.matchLabels);
-  if (spec.workloadSelector && spec.exportTo?.some((entry) => entry !== '.')) {
+  checkWorkloadSelector(findings, 'spec.workloadSelector', spec.workloadSelector);
+  if (spec.workloadSelector && spec.exportTo?.some((entry) => entry !== '.' && entry !== rule.metadata.namespace)) {
     findings.error('spec.exportTo', 'a destination rule with a workloadSelector is only visible in its own namespace', 'write exportTo: ["."] or leave it out');
   }
 }
@@ -38,6 +38,7 @@ function checkTrafficPolicy(findings: Findings, path: string, policy: TrafficPol
     if (BLOCKS.every((block) => settings[block] === undefined)) findings.error(at, 'port traffic policy must have at least one field');
     checkBlocks(findings, at, settings);
   });
+  if (tunnel && proxyProtocol) findings.error(path, 'tunnel and proxyProtocol must not be set together', 'keep one of them');
   if (tunnel) {
     if (tunnel.protocol && !['CONNECT', 'POST'].includes(tunnel.protocol)) findings.error(`${path}.tunnel.protocol`, `tunnel protocol must be "CONNECT" or "POST", not "${tunnel.protocol}"`);
     if (!isIpAddress(tunnel.targetHost)) findings.problem(`${path}.tunnel.targetHost`, fqdnProblem(tunnel.targetHost));
@@ -61,7 +62,7 @@ function checkLoadBalancer(findings: Findings, path: string, settings: LoadBalan
   if (consistentHash) checkConsistentHash(findings, `${path}.consistentHash`, consistentHash);
   if (settings.warmupDurationSecs) findings.deprecated(`${path}.warmupDurationSecs`, 'warmupDurationSecs is deprecated', 'use warmup.duration');
   const warms = simple === undefined || ['UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN'].includes(simple);
-  if ((settings.warmup || settings.warmupDurationSecs) && (!warms || consistentHash)) findings.error(`${path}.warmup`, 'warmup is only supported with ROUND_ROBIN and LEAST_REQUEST load balancers');
+  if ((settings.warmup || settings.warmupDurationSecs) && (!warms || consistentHash)) findings.warn(`${path}.warmup`, 'warmup is only supported with ROUND_ROBIN and LEAST_REQUEST load balancers');
   checkLocalityLbSetting(findings, `${path}.localityLbSetting`, settings.localityLbSetting, hasOutlierDetection);
 }
 
@@ -71,13 +72,14 @@ function checkConsistentHash(findings: Findings, path: string, hash: NonNullable
   if (hash.ringHash && hash.maglev) findings.error(path, 'only one of ringHash and maglev can be set');
   if (hash.httpCookie) {
     if (hash.httpCookie.name === '') findings.error(`${path}.httpCookie.name`, 'name required for HttpCookie');
-    if (hash.httpCookie.ttl === undefined) findings.error(`${path}.httpCookie.ttl`, 'ttl required for HttpCookie', 'ttl: 0s makes a session cookie');
   }
   if (hash.minimumRingSize !== undefined) findings.deprecated(`${path}.minimumRingSize`, 'consistent hash minimumRingSize is deprecated', 'use ringHash.minimumRingSize');
-  const tableSize = hash.maglev?.tableSize;
-  if (tableSize !== undefined && tableSize !== 0) {
-    if (tableSize >= MAGLEV_MAX + 1) findings.error(`${path}.maglev.tableSize`, `tableSize must be less than ${MAGLEV_MAX}`);
-    else if (!isPrime(tableSize)) findings.error(`${path}.maglev.tableSize`, `tableSize must be a prime number for maglev, ${tableSize} is not`, 'the default is 65537');
+  if (hash.minimumRingSize && (hash.ringHash || hash.maglev)) findings.error(path, 'only one of minimumRingSize and ringHash or maglev can be set', 'keep ringHash or maglev');
+  if (hash.maglev) {
+    const { tableSize = 0 } = hash.maglev;
+    if (tableSize === 0) findings.error(`${path}.maglev.tableSize`, 'tableSize must be set for maglev', 'Envoy\'s own default is 65537');
+    else if (tableSize >= MAGLEV_MAX) findings.error(`${path}.maglev.tableSize`, `tableSize must be less than ${MAGLEV_MAX}`);
+    else if (!isPrime(tableSize)) findings.error(`${path}.maglev.tableSize`, `tableSize must be a prime number for maglev, ${tableSize} is not`, 'write 65537');
   }
 }
 

@@ -26,7 +26,6 @@ export function checkEnvoyFilter(findings: Findings, filter: EnvoyFilter): void 
   if (filter.spec.filters?.length) findings.warn('spec.filters', 'filters is the form of Istio 1.2; it is read as patches of HTTP_FILTER', 'use configPatches with applyTo: HTTP_FILTER');
   if (workloadSelector && targetRefs?.length) findings.error('spec', 'only one of targetRefs or workloadSelector can be set');
   checkNetworkingSelector(findings, 'spec.workloadSelector', workloadSelector);
-  if (workloadSelector && Object.keys(workloadSelector.labels ?? {}).length === 0) findings.warn('spec.workloadSelector', 'Envoy filter: workload selector specified without labels, will be applied to all services in namespace');
   checkTargetReferences(findings, 'spec.targetRefs', targetRefs);
   configPatches?.forEach((patch, index) => checkPatch(findings, `spec.configPatches[${index}]`, patch));
 }
@@ -44,7 +43,7 @@ function checkMatch(findings: Findings, path: string, match: EnvoyConfigObjectMa
   const given = (['listener', 'routeConfiguration', 'cluster', 'waypoint'] as const).filter((kind) => match[kind] !== undefined);
   if (given.length > 1) findings.error(path, `only one of listener, routeConfiguration, cluster and waypoint can be set, not ${given.join(' and ')}`);
   if (match.context === 'WAYPOINT') {
-    if (given.some((kind) => kind !== 'waypoint')) findings.error(path, 'only support waypointMatch when context is WAYPOINT', 'match with waypoint');
+    if (!match.waypoint) findings.error(path, 'only support waypointMatch when context is WAYPOINT', 'match with waypoint');
   } else if (match.waypoint) findings.error(path, 'waypoint match needs context WAYPOINT');
   const port = match.waypoint?.portNumber;
   if (port !== undefined) findings.problem(`${path}.waypoint.portNumber`, portProblem(port));

@@ -1,7 +1,7 @@
 import type { ProxyConfig } from '../proxy-config.ts';
 import type { TrafficExtension } from '../traffic-extension.ts';
 import type { WasmPlugin } from '../wasm-plugin.ts';
-import { checkSelectorLabels, checkTargeting } from './common.ts';
+import { checkTargeting, checkWorkloadSelector } from './common.ts';
 import type { Findings } from './findings.ts';
 import { portProblem } from './names.ts';
 
@@ -33,7 +33,7 @@ function checkWasm(findings: Findings, path: string, { url, vmConfig }: Wasm): v
   }
   vmConfig?.env?.forEach(({ name, valueFrom, value }, index) => {
     const at = `${path}.vmConfig.env[${index}]`;
-    if (valueFrom === 'HOST' && value) findings.error(`${at}.value`, `value may only be set when valueFrom is INLINE ("${name}")`, 'remove value, or use valueFrom: INLINE');
+    if (valueFrom === 'HOST' && value !== undefined) findings.error(`${at}.value`, `value may only be set when valueFrom is INLINE ("${name}")`, 'remove value, or use valueFrom: INLINE');
   });
 }
 
@@ -45,7 +45,7 @@ function checkMatches(findings: Findings, matches: Matches): void {
 
 export function checkProxyConfig(findings: Findings, config: ProxyConfig): void {
   const { selector, image, environmentVariables } = config.spec;
-  checkSelectorLabels(findings, 'spec.selector.matchLabels', selector?.matchLabels);
+  checkWorkloadSelector(findings, 'spec.selector', selector);
   const type = image?.imageType;
   if (type && !['default', 'debug', 'distroless'].includes(type)) findings.warn('spec.image.imageType', `unknown image type "${type}"`, 'use default, debug or distroless');
   for (const name of Object.keys(environmentVariables ?? {})) {

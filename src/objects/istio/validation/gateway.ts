@@ -2,7 +2,7 @@ import type { ServerTLSSettings } from '../common.ts';
 import type { Gateway, Server } from '../gateway.ts';
 import { checkSelectorLabels } from './common.ts';
 import type { Findings } from './findings.ts';
-import { isDnsLabel, isHttpProtocol, isIpAddress, isProtocol, isTlsProtocol, portProblem, unixPathProblem, wildcardDomainProblem } from './names.ts';
+import { isDnsLabel, isHttpProtocol, isIpAddress, isPartialWildcard, isProtocol, isTlsProtocol, portProblem, unixPathProblem, wildcardDomainProblem } from './names.ts';
 
 export function checkGateway(findings: Findings, gateway: Gateway): void {
   const { spec, metadata } = gateway;
@@ -104,5 +104,5 @@ function checkHostPart(findings: Findings, path: string, host: string, of: 'gate
   if (of === 'gateway' && isIpAddress(host)) return;
   if (host !== '*' && !host.includes('.')) findings.error(path, `short names (non FQDN) are not allowed: "${host}"`, 'write the full name, <service>.<namespace>.svc.cluster.local');
   findings.problem(path, wildcardDomainProblem(host));
-  if (host.includes('*') && host !== '*' && !host.startsWith('*.')) findings.error(path, `partial wildcard "${host}" not allowed`);
+  if (isPartialWildcard(host)) findings.error(path, `partial wildcard "${host}" not allowed`);
 }

@@ -39,6 +39,11 @@ export function wildcardDomainProblem(host: string): string | undefined {
   return dot < 0 ? undefined : labelsProblem(host.slice(dot + 1));
 }
 
+/** `*a.com`: Istio takes it in some places, Envoy in none. */
+export function isPartialWildcard(host: string): boolean {
+  return host.includes('*') && host !== '*' && !host.startsWith('*.');
+}
+
 /** An IPv4 or IPv6 address. */
 export function isIpAddress(text: string): boolean {
   return isIpv4(text) || isIpv6(text);

@@ -1,17 +1,18 @@
 import type { ServiceEntry, ServiceEntrySpec } from '../service-entry.ts';
 import { checkExportTo, checkNetworkingSelector } from './common.ts';
 import type { Findings } from './findings.ts';
-import { fqdnProblem, isDnsLabel, isHttpProtocol, isIpAddress, isProtocol, isTlsProtocol, labelsMapProblem, portProblem, subnetProblem, wildcardDomainProblem } from './names.ts';
-import { checkWorkloadAddress } from './workload.ts';
+import { fqdnProblem, isDnsLabel, isHttpProtocol, isIpAddress, isPartialWildcard, isProtocol, isTlsProtocol, labelsMapProblem, portProblem, subnetProblem, wildcardDomainProblem } from './names.ts';
+import { checkWorkloadAddress, checkWorkloadPorts } from './workload.ts';
 
 export function checkServiceEntry(findings: Findings, entry: ServiceEntry): void {
   const { spec } = entry;
   checkNetworkingSelector(findings, 'spec.workloadSelector', spec.workloadSelector);
-  if (spec.workloadSelector && spec.endpoints?.length) findings.error('spec', 'only one of WorkloadSelector or Endpoints can be set', 'keep one of them');
+  if (spec.workloadSelector && spec.endpoints) findings.error('spec', 'only one of WorkloadSelector or Endpoints can be set', 'keep one of them');
   if (spec.hosts.length === 0) findings.error('spec.hosts', 'service entry must have at least one host');
   spec.hosts.forEach((host, index) => {
     if (host === '*') findings.error(`spec.hosts[${index}]`, 'invalid host *', 'a full wildcard is not allowed in a service entry');
     else findings.problem(`spec.hosts[${index}]`, wildcardDomainProblem(host));
+    if (isPartialWildcard(host)) findings.warn(`spec.hosts[${index}]`, `partial wildcard "${host}" not allowed`, 'begin the host with "*."');
   });
   spec.addresses?.forEach((address, index) => findings.problem(`spec.addresses[${index}]`, subnetProblem(address)));
   const resolution = spec.resolution ?? 'NONE';
@@ -48,18 +49,19 @@ function checkEndpoints(findings: Findings, spec: ServiceEntrySpec, resolution: 
   endpoints.forEach((endpoint, index) => {
     const path = `spec.endpoints[${index}]`;
     checkWorkloadAddress(findings, path, endpoint);
+    checkWorkloadPorts(findings, path, endpoint);
     findings.problem(`${path}.labels`, labelsMapProblem(endpoint.labels));
     for (const [name, port] of Object.entries(endpoint.ports ?? {})) {
       if (!portNames.has(name)) findings.error(`${path}.ports.${name}`, `endpoint port ${port} is not defined by the service entry`, `add a port named ${name} to spec.ports`);
-      findings.problem(`${path}.ports.${name}`, portProblem(port));
     }
     checkEndpointAddress(findings, path, endpoint.address ?? '', resolution);
   });
-  if (resolution === 'NONE' && endpoints.length > 0) findings.error('spec.endpoints', 'NONE mode cannot set endpoints', 'set resolution: STATIC or DNS');
+  if (resolution === 'NONE' && spec.endpoints) findings.error('spec.endpoints', 'NONE mode cannot set endpoints', 'set resolution: STATIC or DNS');
   if (resolution === 'DNS_ROUND_ROBIN' && endpoints.length > 1) findings.error('spec.endpoints', 'DNS_ROUND_ROBIN mode cannot have multiple endpoints');
   if (endpoints.some(({ address }) => address?.startsWith('unix://')) && spec.ports?.length !== 1) findings.error('spec.ports', 'exactly 1 service port required for unix endpoints');
   if (resolution === 'DYNAMIC_DNS') checkDynamicDns(findings, spec);
-  if ((resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN') && endpoints.length === 0 && !spec.workloadSelector) {
+  if (resolution === 'NONE' && spec.workloadSelector) findings.warn('spec.workloadSelector', 'workloadSelector should not be set when resolution mode is NONE', 'use resolution: STATIC');
+  if ((resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN') && endpoints.length === 0) {
     spec.hosts.forEach((host, index) => {
       if (fqdnProblem(host) !== undefined) findings.error(`spec.hosts[${index}]`, `hosts must be FQDN if no endpoints are provided for resolution mode ${resolution}`, 'name the host, add endpoints, or use resolution: DYNAMIC_DNS');
     });
@@ -67,8 +69,9 @@ function checkEndpoints(findings: Findings, spec: ServiceEntrySpec, resolution: 
 }
 
 function checkEndpointAddress(findings: Findings, path: string, address: string, resolution: string): void {
-  if (address === '' || address.startsWith('unix://')) {
-    if (address !== '' && (resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN')) findings.error(`${path}.address`, `unix endpoints are not supported for resolution ${resolution}`, 'use STATIC');
+  if (resolution === 'STATIC' && address === '') return;
+  if (address.startsWith('unix://')) {
+    if ((resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN')) findings.error(`${path}.address`, `unix endpoints are not supported for resolution ${resolution}`, 'use STATIC');
     return;
   }
   if (resolution === 'STATIC' && !isIpAddress(address)) findings.error(`${path}.address`, `${address} is not a valid IP`, 'resolution STATIC needs addresses; names need DNS');
