@@ -17,6 +17,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export async function changeUnderLoad(spec: BehaviourCase, objects: readonly KubeObject[], plane: TestControlPlane, identities: TestIdentities): Promise<string[]> {
   const runs = (spec.load ?? []).map((load, index) => ({ load, run: new LoadRun(load, `${spec.id}~${index}`, identities) }));
   const problems: string[] = [];
+  plane.patient = true;
   for (const { run } of runs) run.start();
   await answersOf(runs.map(({ run }) => run), ANSWERS);
   let present: readonly KubeObject[] = objects;
@@ -33,6 +34,7 @@ export async function changeUnderLoad(spec: BehaviourCase, objects: readonly Kub
   const served = runs.filter(({ load }) => load.connection !== 'refused').map(({ run }) => run);
   await answersOf(served, ANSWERS);
   for (const [index, { load, run }] of runs.entries()) problems.push(...(await run.stop()).map((text) => `client ${index + 1} (${load.call.protocol ?? 'http1'} to ${load.call.to ?? load.call.gateway ?? load.call.inbound}): ${text}`));
+  plane.patient = false;
   await plane.apply(objects);
   return problems;
 }

@@ -3,11 +3,12 @@ import { systemClock, type Clock } from '../../src/base/clock.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { createDiscovery, type Discovery } from '../../src/programs/control-plane/discovery.ts';
 import { MeshEngine } from '../../src/programs/control-plane/mesh-engine.ts';
+import { HOLD_BACK_MS } from '../../src/programs/control-plane/hold-back.ts';
 import { createMetrics } from '../../src/programs/control-plane/metrics.ts';
 import type { ObjectChange, ObjectSource } from '../../src/programs/control-plane/object-source.ts';
 
-/** Changes come all at once here: nothing to gather. */
-const impatient: Clock = { now: () => Date.now(), after: (delayMs, fn) => systemClock.after(Math.min(delayMs, 2), fn) };
+/** Changes come all at once here: nothing to gather. Long waits stay as they are. */
+const impatient: Clock = { now: () => Date.now(), after: (delayMs, fn) => systemClock.after(delayMs < 1000 ? Math.min(delayMs, 2) : delayMs, fn) };
 
 const keyOf = (object: KubeObject): string => `${object.kind}/${object.metadata.namespace ?? ''}/${object.metadata.name}`;
 
@@ -28,6 +29,8 @@ export function meshConfigTextOf(objects: Iterable<KubeObject>): string | undefi
 export class TestControlPlane {
   /** What proxies refused, since the last call of `apply`. */
   readonly refusals: string[] = [];
+  /** Rules ahead of their subsets wait for them, as with users; without it every mesh is obeyed at once. */
+  patient = false;
   private objects: readonly KubeObject[];
   private readonly listeners: ((change: ObjectChange) => void)[] = [];
   private readonly engine: MeshEngine;
@@ -46,7 +49,7 @@ export class TestControlPlane {
     };
     const metrics = createMetrics({ version: 'test', startedAtMs: 0, now: () => Date.now(), connected: () => 0, rootExpiresAtMs: () => 0, chainExpiresAtMs: () => 0, cache: () => ({ size: 0, duplicateClusters: 0 }), snapshot: () => undefined, issues: () => [], views: () => [] });
     this.engine = new MeshEngine({
-      source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system',
+      source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system', holdBackMs: () => (this.patient ? HOLD_BACK_MS : 0),
       onUpdate: (update) => {
         this.discovery.publish(update);
         this.published();
@@ -89,10 +92,9 @@ export class TestControlPlane {
 
   /** Every connected proxy has what it should have. */
   async settled(): Promise<void> {
-    const { version } = this.engine;
     for (const deadline = Date.now() + 10_000; Date.now() < deadline; await new Promise((resolve) => setTimeout(resolve, 4))) {
       const clients = this.discovery.server.clients();
-      if (clients.length >= 2 && clients.every((client) => client.view?.version === version && client.status().every((row) => row.status !== 'STALE'))) return;
+      if (clients.length >= 2 && clients.every((client) => client.view?.version === this.engine.version && client.status().every((row) => row.status !== 'STALE'))) return;
     }
     const rows = this.discovery.server.clients().map((client) => `${client.node.id}: ${client.status().map((row) => `${row.typeUrl.split('.').pop()} ${row.status}`).join(', ')}`);
     throw new Error(`proxies do not acknowledge the mesh: ${rows.join('; ') || 'nobody is connected'}${this.refusals.length ? `; refused ${this.refusals.join(', ')}` : ''}`);

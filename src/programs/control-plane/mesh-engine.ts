@@ -16,6 +16,7 @@ import { groupByHostname, resolve, resolveEndpoints } from '../../resolve/resolv
 import { wantedKeySets } from '../../resolve/request-authentication.ts';
 import { envoyFilterIssues } from '../../translate/envoy-filter/issues.ts';
 import { Debounce } from './debounce.ts';
+import { HoldBack } from './hold-back.ts';
 import type { KeySets } from './key-sets.ts';
 import type { ObjectChange, ObjectSource } from './object-source.ts';
 
@@ -55,6 +56,8 @@ export interface MeshEngineOptions {
   readonly onStatuses?: (statuses: readonly StatusUpdate[]) => void;
   /** Called for every change, before debouncing. */
   readonly onChange?: (change: ObjectChange) => void;
+  /** How long a VirtualService waits for a subset it names; 0 = not at all. Default {@link HOLD_BACK_MS}. */
+  readonly holdBackMs?: () => number;
   /** Who fetches the key sets that policies ask for. Undefined: nobody, as in tests. */
   readonly keySets?: () => Pick<KeySets, 'want' | 'current'>;
 }
@@ -68,12 +71,14 @@ export class MeshEngine {
   private readonly fast: Debounce;
   private readonly changedServices = new Set<string>();
   private readonly memo = new ResolveMemo();
+  private readonly holdBack: HoldBack;
   private meshConfigText: string | undefined;
   private meshConfigValue: unknown;
 
   constructor(private readonly options: MeshEngineOptions) {
     const { clock } = options;
     this.full = new Debounce({ clock, quietMs: QUIET_MS, maxMs: MAX_MS, act: (sinceMs, count) => this.rebuild(sinceMs, count) });
+    this.holdBack = new HoldBack(clock, () => this.refresh(), options.holdBackMs);
     this.fast = new Debounce({ clock, quietMs: ENDPOINT_QUIET_MS, maxMs: ENDPOINT_MAX_MS, act: (sinceMs, count) => this.updateEndpoints(sinceMs, count) });
   }
 
@@ -125,9 +130,10 @@ export class MeshEngine {
     try {
       const keySets = this.options.keySets?.();
       keySets?.want(wantedKeySets(source.objects()));
-      const { snapshot, issues, statuses } = resolve({
-        objects: source.objects(), meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current, memo: this.memo,
-      });
+      const resolved = (objects: Iterable<KubeObject>) => resolve({ objects, meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current, memo: this.memo });
+      const { issues, statuses, snapshot: whole } = resolved(source.objects());
+      const instead = this.holdBack.instead(source.objects(), issues);
+      const snapshot = instead ? resolved(instead).snapshot : whole;
       const all = [...issues, ...envoyFilterIssues(snapshot.envoyFilters)];
       this.tellNewIssues(all);
       this.currentIssues = all;

@@ -3,6 +3,7 @@
  * @see https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol
  */
 import { TYPE_URL, type EncodedResource } from '../ads.ts';
+import { NewClusters } from './new-clusters.ts';
 import { mayBeWildcard, TypeSubscription, type Difference, type Nack, type ResourceSet } from './type-subscription.ts';
 
 /** Everything a proxy may be given, at one moment. A view is immutable: a change is another view. */
@@ -58,6 +59,9 @@ export interface TypeStatus {
 /** Clusters before endpoints, listeners and routes, so that nothing points at what the proxy does not have yet. */
 const PUSH_ORDER: readonly string[] = [TYPE_URL.cluster, TYPE_URL.endpoint, TYPE_URL.extensionConfig, TYPE_URL.listener, TYPE_URL.route, TYPE_URL.secret, TYPE_URL.nameTable];
 
+/** What points at clusters. */
+const AFTER_CLUSTERS: ReadonlySet<string> = new Set([TYPE_URL.listener, TYPE_URL.route]);
+
 /** A client that asks for more names or types than this is broken or hostile. */
 const MAX_NAMES = 200_000;
 const MAX_TYPES = 32;
@@ -67,6 +71,7 @@ export class DiscoverySession {
   private view: ResourceView | undefined;
   /** Clusters sent on this stream before the client named its endpoints. */
   private readonly warming = new Set<string>();
+  private readonly newClusters = new NewClusters();
 
   constructor(
     private readonly mode: 'sotw' | 'delta',
@@ -135,6 +140,7 @@ export class DiscoverySession {
     for (const typeUrl of [...PUSH_ORDER, ...others]) {
       const state = this.types.get(typeUrl);
       if (!state || state.awaiting !== undefined) continue;
+      if (AFTER_CLUSTERS.has(typeUrl) && state.heldCount > 0 && this.newClusters.block(this.types.get(TYPE_URL.cluster), this.types.get(TYPE_URL.endpoint))) continue;
       const difference = state.difference(view.resources(typeUrl), () => typeUrl === TYPE_URL.cluster && this.routesAreBehind(view));
       if (difference) commands.push(this.respond(state, view.version, difference));
     }
@@ -148,6 +154,7 @@ export class DiscoverySession {
       const endpoints = this.types.get(TYPE_URL.endpoint);
       if (endpoints) endpoints.forceIfHeld(difference.changed);
       else for (const name of difference.changed) this.warming.add(name);
+      this.newClusters.sent(difference.added);
     }
     state.sent(nonce, difference);
     return { kind: 'respond', typeUrl: state.typeUrl, nonce, version, resources: difference.resources, removed: this.mode === 'delta' ? difference.removed : [] };

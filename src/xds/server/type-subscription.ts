@@ -32,6 +32,8 @@ export interface Difference {
   readonly removed: readonly string[];
   /** Names in `resources` whose bytes differ from what the client had. */
   readonly changed: readonly string[];
+  /** Those of `resources` that the client does not have in any version. */
+  readonly added: readonly EncodedResource[];
   /** What the client agrees with when it has taken this; undefined while removals are put off. */
   readonly agrees: ResourceSet | undefined;
 }
@@ -145,9 +147,10 @@ export class TypeSubscription {
       return undefined;
     }
     const names = changed.map((resource) => resource.name);
-    if (this.mode === 'delta' || !FULL_STATE_TYPES.has(this.typeUrl)) return this.sotwHasNews(changed, repeated) ? { resources: [...changed, ...repeated], removed, changed: names, agrees } : this.settle(removed);
+    const added = changed.filter(({ name }) => !this.held.has(name));
+    if (this.mode === 'delta' || !FULL_STATE_TYPES.has(this.typeUrl)) return this.sotwHasNews(changed, repeated) ? { resources: [...changed, ...repeated], removed, changed: names, added, agrees } : this.settle(removed);
     const kept = agrees ? [] : gone.map((name) => this.held.get(name)).filter((held): held is EncodedResource => held !== undefined && 'value' in held);
-    return { resources: [...this.targets(available), ...kept], removed, changed: names, agrees };
+    return { resources: [...this.targets(available), ...kept], removed, changed: names, added, agrees };
   }
 
   /** Records that a response was written. */
