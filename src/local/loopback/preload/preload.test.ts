@@ -79,9 +79,9 @@ describe('a Node program in a loopback pod', () => {
       const results=[];
       const thread=new Promise(r=>new Worker(inThread,{eval:true}).once('message',m=>r(m)));
       const h2=new Promise(r=>{const s=http2.createServer((q,a)=>a.end('h2')).listen(8443,()=>{const c=http2.connect('http://localhost:8443');c.request({':path':'/'}).setEncoding('utf8').on('data',d=>{r(d);c.destroy();s.close()})})});
-      const udp=new Promise(r=>{const u=dgram.createSocket('udp4');u.on('message',m=>r(String(m)));u.bind(5353,()=>dgram.createSocket('udp4').send('datagram',5353,'localhost'))});
+      const udp=new Promise(r=>{const u=dgram.createSocket('udp4');u.on('message',(m,from)=>u.send(m+' and back',from.port,from.address));const c=dgram.createSocket('udp4').on('message',m=>r(String(m)));u.bind(5353,()=>c.send('datagram',5353,'localhost'))});
       Promise.all([thread,h2,udp]).then(all=>{console.log(JSON.stringify(all));process.exit()})`;
-    expect(await output(script, network())).toEqual(['thread', 'h2', 'datagram']);
+    expect(await output(script, network())).toEqual(['thread', 'h2', 'datagram and back']);
   });
 
   it('keeps what listens on localhost to itself', async () => {

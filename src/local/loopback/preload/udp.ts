@@ -8,6 +8,9 @@ interface UdpHandle {
   send(this: UdpHandle, request: object, list: unknown, count: number, ...rest: unknown[]): number;
 }
 
+/** Default of net.ipv4.ip_local_port_range. */
+const FIRST_EPHEMERAL_PORT = 32_768;
+
 /** Changes Node's class for good. */
 export function patchUdp(pod: PodNetwork): void {
   const binding = (process as unknown as { binding: (name: string) => Record<string, unknown> }).binding('udp_wrap') as unknown as { UDP?: { readonly prototype: UdpHandle } };
@@ -18,7 +21,8 @@ export function patchUdp(pod: PodNetwork): void {
   // A datagram socket has one address, so an application's localhost is the pod's address; the agent's DNS stays behind.
   const localhost = pod.role === 'proxy' ? pod.localIP : pod.podIP;
   const place = (address: string, port: number): readonly [string, number] => {
-    if (pod.role !== 'node' && isLocalhost(address)) return [localhost, realPort(port, pod.firstPort)];
+    // Above are ports that senders got from the system: an answer to one goes back to where it came from.
+    if (pod.role === 'app' && isLocalhost(address) && port < FIRST_EPHEMERAL_PORT) return [localhost, realPort(port, pod.firstPort)];
     return [address, isClusterAddress(address, pod.base) ? realPort(port, pod.firstPort) : port];
   };
   prototype.bind = function (address, port, flags) {
