@@ -1,15 +1,10 @@
 /** A reference to a backend → an Istio destination. */
 import type { GatewayBackend } from '../../objects/gateway-api/backend-policies.ts';
 import type { BackendObjectReference } from '../../objects/gateway-api/common.ts';
+import type { BackendResult, DestinationSpec } from './backend-result.ts';
 import type { ConfigError } from './condition.ts';
+import { INFERENCE_POOL, poolDestination } from './inference-pool.ts';
 import { GATEWAY_API, GATEWAY_API_EXPERIMENTAL, type World } from './world.ts';
-
-/** `destination` of an Istio route; without a host it is answered with 500. */
-export interface DestinationSpec {
-  readonly host?: string;
-  readonly subset?: string;
-  readonly port?: { readonly number: number };
-}
 
 /** What a rule of a route is converted with. */
 export interface RuleContext {
@@ -20,12 +15,6 @@ export interface RuleContext {
   /** Callers in the mesh may name any Service; gateways need a ReferenceGrant. */
   readonly enforceGrants: boolean;
 }
-
-export type BackendResult =
-  /** Routes go on; `error` is reported and the share of this backend is lost when the destination is empty. */
-  | { readonly destination: DestinationSpec; readonly error?: ConfigError | undefined }
-  /** The route cannot be converted. */
-  | { readonly destination: undefined; readonly error: ConfigError };
 
 const NOWHERE: DestinationSpec = {};
 
@@ -60,7 +49,7 @@ function byKind({ world }: RuleContext, reference: BackendObjectReference, group
       return { host: name, error: world.services.find(name, namespace) ? undefined : missing(name) };
     }
     case `${GATEWAY_API_EXPERIMENTAL}/XBackend`: return backendObject(world, reference, namespace);
-    case 'inference.networking.k8s.io/InferencePool': return inferencePool(world, name, namespace);
+    case INFERENCE_POOL: return poolDestination(world, name, namespace);
     default:
       return { destination: NOWHERE, error: { reason: 'InvalidKind', message: `referencing unsupported backendRef: group "${reference.group ?? ''}" kind "${reference.kind ?? ''}"` } };
   }
@@ -79,15 +68,6 @@ function backendObject(world: World, reference: BackendObjectReference, namespac
   if (reference.port !== undefined && reference.port !== port)
     return { destination: NOWHERE, error: { reason: 'BackendNotFound', message: `backend(${reference.name}) does not expose port ${reference.port}, expected ${port}` } };
   return { destination: { host, port: { number: port } } };
-}
-
-function inferencePool(world: World, name: string, namespace: string): BackendResult {
-  const nowhere = (reason: string, message: string): BackendResult => ({ destination: NOWHERE, error: { reason, message } });
-  if (!world.features.inferenceExtension)
-    return { destination: undefined, error: { reason: 'InvalidKind', message: 'InferencePool is not enabled. To enable, set ENABLE_GATEWAY_API_INFERENCE_EXTENSION to true in istiod' } };
-  if (name.includes('.')) return refuse('InferencePool.Name invalid; the name of the InferencePool must be used, not the hostname.');
-  const pool = world.find('inference.networking.k8s.io/InferencePool', namespace, name);
-  return pool ? nowhere('InvalidKind', 'InferencePool backends are stored but not served yet') : nowhere('BackendNotFound', `backend(${name}) not found`);
 }
 
 /** A backend that costs its share, not the route. */

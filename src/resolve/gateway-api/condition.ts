@@ -22,7 +22,7 @@ export interface ConditionPlan {
   readonly reason: string;
   readonly message: string;
   /** Default True. */
-  readonly status?: 'True' | 'False';
+  readonly status?: 'True' | 'False' | 'Unknown';
   readonly error?: ConfigError | undefined;
 }
 

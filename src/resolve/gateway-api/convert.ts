@@ -9,6 +9,7 @@ import { indexBackendGateways } from './backend-gateways.ts';
 import { convertPolicies } from './backend-policy.ts';
 import { gatewayClassStatus } from './gateway-class.ts';
 import { convertGateways } from './gateway.ts';
+import { convertInferencePools } from './inference-pool.ts';
 import { attachmentKey, convertRoutes, type ConvertedRoute } from './route.ts';
 import { createWorld, GATEWAY_API, type GatewayApiInput } from './world.ts';
 import { convertBackends } from './x-backend.ts';
@@ -44,6 +45,6 @@ export function convertGatewayApi(input: GatewayApiInput): ConvertedGatewayApi {
   });
   return {
     gateways: gateways.configs, virtualServices: routes.configs, destinationRules: [...policies.configs, ...externals.configs],
-    statuses: [...classes, ...owners, ...routes.statuses, ...policies.statuses, ...externals.statuses], issues: world.issues,
+    statuses: [...classes, ...owners, ...routes.statuses, ...policies.statuses, ...externals.statuses, ...convertInferencePools(world)], issues: world.issues,
   };
 }
