@@ -10,7 +10,7 @@ const NODE = `${CONTAINER_HOME}/bin/node`;
 export const NODE_OPTIONS: readonly string[] = ['--max-semi-space-size=2', '--v8-pool-size=1', '--expose-gc', '--disable-warning=ExperimentalWarning'];
 /**
  * The same for the program that is a proxy. V8 lets the old generation grow to four times what lives before it collects, but to less than twice where the
- * heap is bounded near here: 80 MB instead of 120 under a load of new connections. @see docs/decisions/0008-http1-hot-path.md
+ * heap is bounded near here: 80 MB instead of 120 under a load of new connections. @see docs/decisions/0010-http1-hot-path.md
  */
 export const PROXY_NODE_OPTIONS: readonly string[] = [...NODE_OPTIONS, '--max-old-space-size=1024'];
 /** One malloc arena instead of one for every thread: 3 to 6 MB less in every process. @see mallopt(3), M_ARENA_MAX */

@@ -22,7 +22,7 @@ export function endBatch(): void {
 
 /**
  * Remembers that `connection` has output. It leaves when every readable socket was read: a peer that slept is woken by the first write of a burst and is
- * still busy when the others come; woken for each of them, waking costs more than writing (docs/decisions/0008-http1-hot-path.md).
+ * still busy when the others come; woken for each of them, waking costs more than writing (docs/decisions/0010-http1-hot-path.md).
  */
 export function markDirty(connection: Flushable): void {
   dirty.push(connection);
