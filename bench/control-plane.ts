@@ -16,6 +16,9 @@ type Mode = 'delta' | 'sotw';
 /** The second is there to compare the third with. */
 const DEFAULT_SIZES = '100,10,100 1000,10,500 100,20,1000 1000,20,1000 10000,5,200';
 const CHANGES = 10;
+/** From this many services on, fewer changes: each is a gigabyte for the process that is all proxies. */
+const LARGE_SERVICES = 5000;
+const LARGE_CHANGES = 3;
 const ROLLED_PODS = 100;
 const ROLL_PAUSE_MS = 20;
 /** The control plane waits this long for a change to be the last one; for endpoints, this long. */
@@ -73,7 +76,7 @@ class Clients {
   }
 
   /** Waits until every proxy had one more update of the type. */
-  async everybody(type: string, from: ClientsReport, waitMs = 120_000): Promise<void> {
+  async everybody(type: string, from: ClientsReport, waitMs = 300_000): Promise<void> {
     for (const deadline = Date.now() + waitMs; ; await pause(10)) {
       const grown = ((await this.ask('report')).updates[type] ?? 0) - (from.updates[type] ?? 0);
       if (grown >= this.proxies) return;
@@ -103,11 +106,12 @@ async function measure(size: Size, mode: Mode): Promise<Result> {
     const connectMs = Date.now() - from;
     await clients.quiet();
     const connectCpuMs = cpuMs() - before;
+    progress(size, `all connected after ${(connectMs / 1000).toFixed(0)} s`);
     await pause(REST_MS);
     const { rssMb } = memoryOf(process.pid);
     const costs = [
-      await changes(clients, 'one endpoint', 'EDS', (index) => plane.change('updated', slice(Math.min(7, size.services - 1), size.endpoints, { unready: index % 2 === 0 ? -1 : 1 }))),
-      await changes(clients, 'one VirtualService', 'RDS', (index) => plane.change('updated', virtualService(index))),
+      await changes(clients, size, 'one endpoint', 'EDS', (index) => plane.change('updated', slice(Math.min(7, size.services - 1), size.endpoints, { unready: index % 2 === 0 ? -1 : 1 }))),
+      await changes(clients, size, 'one VirtualService', 'RDS', (index) => plane.change('updated', virtualService(index))),
       await rolling(clients, plane),
       await reconnect(clients, size.proxies),
     ];
@@ -117,11 +121,17 @@ async function measure(size: Size, mode: Mode): Promise<Result> {
   }
 }
 
-async function changes(clients: Clients, change: string, type: string, make: (index: number) => void): Promise<Cost> {
+/** A long run says where it is. */
+function progress(size: Size, text: string): void {
+  process.stderr.write(`  ${size.services}, ${size.endpoints}, ${size.proxies}: ${text}\n`);
+}
+
+async function changes(clients: Clients, size: Size, change: string, type: string, make: (index: number) => void): Promise<Cost> {
   const times: number[] = [];
   let lastMs = 0;
+  const count = size.services >= LARGE_SERVICES ? LARGE_CHANGES : CHANGES;
   const [cpu, start] = [cpuMs(), await clients.ask('take')];
-  for (let index = 1; index <= CHANGES; index++) {
+  for (let index = 1; index <= count; index++) {
     const before = await clients.ask('take');
     const sentMs = Date.now();
     make(index);
@@ -129,9 +139,10 @@ async function changes(clients: Clients, change: string, type: string, make: (in
     const taken = ((await clients.ask('take')).times[type] ?? []).map((at) => at - sentMs);
     times.push(...taken);
     lastMs = Math.max(lastMs, ...taken);
+    progress(size, `${change} ${index} of ${count}, last ${Math.max(0, ...taken)} ms`);
   }
   const end = await clients.ask('report');
-  return { change, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99), lastMs, cpuMs: (cpuMs() - cpu) / CHANGES, kilobytes: (end.bytes - start.bytes) / CHANGES / 1024 };
+  return { change, p50Ms: percentile(times, 50), p99Ms: percentile(times, 99), lastMs, cpuMs: (cpuMs() - cpu) / count, kilobytes: (end.bytes - start.bytes) / count / 1024 };
 }
 
 /** Pods are replaced one after the other; the time is from the last one to the last acknowledgement, the costs are per pod. */
@@ -190,7 +201,7 @@ async function main(): Promise<void> {
   const json = process.argv.includes('--json') ? process.argv[process.argv.indexOf('--json') + 1] : undefined;
   const sizes = process.argv.slice(2).filter((argument) => /^\d+,\d+,\d+$/.test(argument));
   const results: Result[] = [];
-  process.stdout.write(`${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}. Times are from a change to a proxy's acknowledgement, the debounce (${DEBOUNCE_MS} ms, endpoints 10 ms) included; \`last\` is the slowest proxy in the slowest of ${CHANGES} changes. CPU is the control plane's, per change.\n\n`);
+  process.stdout.write(`${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown CPU'}, Linux ${release()}, Node ${process.versions.node}. Times are from a change to a proxy's acknowledgement, the debounce (${DEBOUNCE_MS} ms, endpoints 10 ms) included; \`last\` is the slowest proxy in the slowest of ${CHANGES} changes (${LARGE_CHANGES} from ${LARGE_SERVICES} services on). CPU is the control plane's, per change.\n\n`);
   process.stdout.write('| S, E, P | protocol | first connect | memory, at most | change | p50 | p99 | last | CPU | sent |\n|---|---|---|---|---|---|---|---|---|---|\n');
   for (const text of sizes.length > 0 ? sizes : DEFAULT_SIZES.split(' ')) {
     const [services, endpoints, proxies] = text.split(',').map(Number) as [number, number, number];

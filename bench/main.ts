@@ -60,8 +60,9 @@ async function runScenario(scenario: Scenario, opponents: readonly Opponent[], r
   const contenders = opponents.filter(({ name }) => scenario.contenders.includes(name));
   const results = new Map<Contender, Measurement[]>(contenders.map(({ name }) => [name, []]));
   const question = scenario.question(SECONDS, quick);
+  const rounds = ['load', 'latency', 'handshakes'].includes(question.kind) ? ROUNDS : 1;
   if (question.kind === 'load') for (const opponent of contenders) await opponent.ask({ ...question, request: { ...question.request, seconds: Math.min(2, SECONDS) } });
-  for (let round = 0; round < (question.kind === 'load' ? ROUNDS : 1); round++)
+  for (let round = 0; round < rounds; round++)
     for (const opponent of contenders) {
       const measurement = await opponent.ask(question);
       results.get(opponent.name)!.push(measurement);
@@ -80,7 +81,7 @@ async function main(): Promise<void> {
   for (const contender of ['meltemi', 'envoy', 'nginx', 'haproxy'] as const) {
     if (contender === 'envoy' && !envoyPath) absent.push('envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy');
     else if (contender === 'haproxy' && !has('haproxy')) absent.push('haproxy: apt-get install haproxy');
-    else opponents.push(await Opponent.start({ contender, dataPlaneProgram: join(import.meta.dirname, 'data-plane.js'), envoyPath: envoyPath ?? '' }));
+    else opponents.push(await Opponent.start({ contender, dataPlaneProgram: join(import.meta.dirname, 'data-plane.js'), tlsClientsProgram: join(import.meta.dirname, 'tls-clients.js'), envoyPath: envoyPath ?? '' }));
   }
   const rows: Row[] = [];
   const failures: string[] = [];
@@ -98,7 +99,7 @@ async function main(): Promise<void> {
   }
   const goals = goalRows(rows);
   process.stdout.write(markdown(rows, goals, { rounds: ROUNDS, seconds: SECONDS, absent, failures }));
-  if (option('--json')) writeFileSync(option('--json')!, `${JSON.stringify({ rows: rows.map((row) => ({ scenario: row.scenario.name, contender: row.contender, ...row.measurement, spread: row.spread })), goals, absent, failures }, null, 2)}\n`);
+  if (option('--json')) writeFileSync(option('--json')!, `${JSON.stringify({ rows: rows.map((row) => ({ scenario: row.scenario.name, contender: row.contender, ...row.measurement, spread: row.spread })), goals: goals.map((goal) => ({ ...goal, value: goal.value ?? null })), absent, failures }, null, 2)}\n`);
   if (option('--svg')) writeFileSync(option('--svg')!, chart(rows));
   process.exitCode = failures.length > 0 ? 1 : 0;
 }

@@ -57,8 +57,17 @@ spec: {serviceAccountName: backend, containers: [{name: main}]}
 status: {phase: Running, podIP: ${BACKEND.ip}}
 ---${service('backend', '10.96.0.20', 'backend', BACKEND_PORTS)}${slice('backend', 'backend', BACKEND.ip, BACKEND_PORTS)}${service('meshed', '10.96.0.21', 'meshed', MESHED_PORTS)}${slice('meshed', 'client', '10.244.0.10', MESHED_PORTS)}`;
 
-/** Objects of the bench; `certificate` is the PEM pair of the TLS listener, `variant` changes one route (configuration changes under load). */
-export function benchMesh(certificate: { readonly cert: string; readonly key: string }, variant = 0): readonly KubeObject[] {
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+
+/** PEM texts of a listener's certificate; `ca` signs the clients of the listener that asks for a certificate. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+}
+
+/** Objects of the bench; `variant` changes one route (configuration changes under load). */
+export function benchMesh(certificate: Certificate, variant = 0): readonly KubeObject[] {
   const headerRoutes = Array.from({ length: HEADER_ROUTES }, (_, index) => `
   - match: [{headers: {x-route: {exact: r${index}}}, uri: {prefix: /}}]
     headers: {request: {set: {x-matched: r${index}}}}
@@ -84,13 +93,20 @@ spec:
   servers:
   - {port: {number: 8080, name: http, protocol: HTTP}, hosts: ["*"]}
   - {port: {number: 8443, name: https, protocol: HTTPS}, hosts: ["*"], tls: {mode: SIMPLE, credentialName: bench-cert}}
+  - {port: {number: 8444, name: https-mutual, protocol: HTTPS}, hosts: ["*"], tls: {mode: MUTUAL, credentialName: bench-mutual}}
   - {port: {number: 31400, name: tcp, protocol: TCP}, hosts: ["*"]}
 ---
 apiVersion: v1
 kind: Secret
 metadata: {name: bench-cert, namespace: istio-system}
 type: kubernetes.io/tls
-data: {tls.crt: ${Buffer.from(certificate.cert).toString('base64')}, tls.key: ${Buffer.from(certificate.key).toString('base64')}}
+data: {tls.crt: ${base64(certificate.cert)}, tls.key: ${base64(certificate.key)}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: bench-mutual, namespace: istio-system}
+type: kubernetes.io/tls
+data: {tls.crt: ${base64(certificate.cert)}, tls.key: ${base64(certificate.key)}, ca.crt: ${base64(certificate.ca)}}
 ---${virtualService('plain', 'plain.bench', plain('backend', 80))}${virtualService('pair', 'pair.bench', plain('meshed', 80))}${virtualService('routes', 'routes.bench', headerRoutes)}${virtualService('h2', 'h2.bench', plain('backend', 82))}
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -1,5 +1,5 @@
 /** CPU and memory of processes, from /proc. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
@@ -24,6 +24,11 @@ export function memoryOf(pid: number): { readonly rssMb: number; readonly peakMb
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   const field = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1024;
   return { rssMb: field('VmRSS'), peakMb: field('VmHWM') };
+}
+
+/** Starts the highest resident memory of a process anew. @see proc_pid_clear_refs(5) */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
 }
 
 /** Direct children of a process. */

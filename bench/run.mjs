@@ -11,7 +11,7 @@ const out = mkdtempSync(join(root, 'build/bench-'));
 const flat = join(out, 'x');
 try {
   await build({
-    entryPoints: { main: join(import.meta.dirname, 'main.ts'), target: join(import.meta.dirname, 'target.ts'), 'control-plane': join(import.meta.dirname, 'control-plane.ts'), 'xds-clients': join(import.meta.dirname, 'xds-clients.ts'), api: join(import.meta.dirname, 'api.ts'), 'api-target': join(import.meta.dirname, 'api-target.ts'), 'data-plane': join(root, 'test/behaviour/data-plane.ts') },
+    entryPoints: { main: join(import.meta.dirname, 'main.ts'), target: join(import.meta.dirname, 'target.ts'), 'control-plane': join(import.meta.dirname, 'control-plane.ts'), 'xds-clients': join(import.meta.dirname, 'xds-clients.ts'), api: join(import.meta.dirname, 'api.ts'), 'api-target': join(import.meta.dirname, 'api-target.ts'), 'data-plane': join(import.meta.dirname, 'data-plane.ts'), 'tls-clients': join(import.meta.dirname, 'tls-clients.ts') },
     outdir: flat, bundle: true, platform: 'node', format: 'esm', target: 'node20', sourcemap: 'linked', minify: true, charset: 'ascii', logLevel: 'warning', external: ['lmdb', 'koffi', 'esbuild'],
     banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
   });
