@@ -8,7 +8,8 @@ import { judge as ingress } from './judges/ingress.ts';
 import { judge as inject } from './judges/inject.ts';
 import { judge as iptables } from './judges/iptables.ts';
 import { judge as istioctl } from './judges/istioctl.ts';
+import { judge as nftables } from './judges/nftables.ts';
 import { judge as traffic } from './judges/traffic.ts';
 import { judge as validation } from './judges/validation.ts';
 
-export const JUDGES: readonly Judge[] = [analyze, authz, bootstrap, gatewayApi, ingress, inject, iptables, istioctl, traffic, validation];
+export const JUDGES: readonly Judge[] = [analyze, authz, bootstrap, gatewayApi, ingress, inject, iptables, istioctl, nftables, traffic, validation];

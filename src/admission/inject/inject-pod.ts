@@ -5,11 +5,11 @@ import { dropNulls, mergeStrategic } from './merge.ts';
 import { applyOverrides } from './overrides.ts';
 import { ownerOf } from './owner.ts';
 import { annotationProblems, skipReason } from './policy.ts';
-import { rewriteProbes, type AppProbers } from './probes.ts';
-import { applyingProxyConfigs, podProxyConfig, type PodProxyConfig } from './proxy-config.ts';
+import { capturedPorts, rewriteProbes, type AppProbers } from './probes.ts';
+import { applyingProxyConfigs, podProxyConfig } from './proxy-config.ts';
 import { renderCustom } from './template-custom.ts';
 import { renderGateway, renderGrpcSimple } from './template-gateway.ts';
-import { templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
+import { holdsApplication, interceptionMode, templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
 import { renderSidecar } from './template-sidecar.ts';
 import type { Container, InjectionContext, Json, JsonObject, Pod, PodSpec, WorkloadOwner } from './types.ts';
 
@@ -53,7 +53,7 @@ export function injectPod(pod: Pod, context: InjectionContext, options: InjectOp
   const custom = context.values.sidecarInjectorWebhook?.templates ?? {};
   const unknown = names.filter((name) => !Object.hasOwn(TEMPLATES, name) && !Object.hasOwn(custom, name));
   if (unknown.length > 0) return { kind: 'failed', message: `injection template ${unknown.join(', ')} is not one of ${[...Object.keys(TEMPLATES), ...Object.keys(custom)].join(', ')}` };
-  const input = templateInput(withoutInjected(pod), owner, context, proxyConfig);
+  const input = templateInput(withOverrides(withoutInjected(pod)), owner, context, proxyConfig);
   let template: TemplateResult = { labels: {}, annotations: {}, spec: {} };
   for (const name of names) {
     const next = renderTemplate(name, custom, input);
@@ -81,9 +81,35 @@ function selectTemplates(annotations: Readonly<Record<string, string>>, context:
   return defaults.length > 0 ? [...defaults] : ['sidecar'];
 }
 
-/** On re-injection the previous proxy is not one of the application's containers. */
+/** On re-injection what the previous one added is not the application's. */
 function withoutInjected(pod: Pod): Pod {
-  return { ...pod, spec: { ...pod.spec, containers: (pod.spec?.containers ?? []).filter((container) => container.name !== 'istio-proxy') } };
+  const status = parseObject(pod.metadata?.annotations?.['sidecar.istio.io/status']);
+  if (!status) return pod;
+  const injected = (kind: string): readonly Json[] => (Array.isArray(status[kind]) ? status[kind] : []);
+  const keep = (kind: 'containers' | 'initContainers'): Container[] => (pod.spec?.[kind] ?? []).filter((container) => !injected(kind).includes(container.name));
+  return { ...pod, spec: { ...pod.spec, containers: keep('containers'), ...(pod.spec?.initContainers ? { initContainers: keep('initContainers') } : {}) } };
+}
+
+/** Containers the user wrote for the injected ones, as the first injection noted them, are the application's again. */
+function withOverrides(pod: Pod): Pod {
+  const noted = parseObject(pod.metadata?.annotations?.['proxy.istio.io/overrides']);
+  if (!noted) return pod;
+  const add = (kind: 'containers' | 'initContainers'): readonly Container[] => {
+    const present = pod.spec?.[kind] ?? [];
+    const list = (Array.isArray(noted[kind]) ? noted[kind] : []) as readonly Container[];
+    return [...present, ...list.filter((container) => !present.some((one) => one.name === container.name))];
+  };
+  return { ...pod, spec: { ...pod.spec, containers: add('containers'), initContainers: add('initContainers') } };
+}
+
+function parseObject(text: string | undefined): JsonObject | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function mergeTemplate(pod: Pod, template: TemplateResult): Pod {
@@ -97,11 +123,11 @@ function mergeTemplate(pod: Pod, template: TemplateResult): Pod {
 
 function finish(merged: Pod, original: Pod, template: TemplateResult, input: TemplateInput): Pod {
   let pod = applyOverrides(merged, original, template.spec);
-  pod = followProxyUser(pod, original);
+  pod = followProxyUser(pod, original, interceptionMode(input) === 'TPROXY');
   pod = mergePrometheus(pod, input);
   pod = applyNetwork(pod, input);
   pod = redirectProbes(pod, input);
-  pod = reorder(pod, input.proxyConfig, input.context);
+  pod = reorder(pod, holdsApplication(input));
   const extra = input.context.values.sidecarInjectorWebhook?.injectedAnnotations ?? {};
   return { ...pod, metadata: { ...pod.metadata, annotations: { ...pod.metadata?.annotations, ...extra, 'sidecar.istio.io/status': statusAnnotation(template, input) } } };
 }
@@ -127,18 +153,20 @@ function addProxyEnv(pod: Pod, name: string, value: string): Pod {
     container.name === 'istio-proxy' ? { ...container, env: [...((container['env'] as readonly JsonObject[] | undefined) ?? []).filter((one) => one['name'] !== name), { name, value }] } : container);
 }
 
-/** When the user runs the proxy as somebody else, istio-init must exempt that user. */
-function followProxyUser(pod: Pod, original: Pod): Pod {
+/** When the user runs the proxy as somebody else, istio-init must exempt that user. Only root can intercept transparently. */
+function followProxyUser(pod: Pod, original: Pod, isTransparent: boolean): Pod {
   const own = [...(original.spec?.containers ?? []), ...(original.spec?.initContainers ?? [])].find((one) => one.name === 'istio-proxy')?.['securityContext'] as JsonObject | undefined;
   const uid = own?.['runAsUser'];
   const gid = own?.['runAsGroup'];
   if (uid === undefined && gid === undefined) return pod;
   return mapContainers(pod, (container) => {
+    if (isTransparent && container.name === 'istio-proxy' && uid !== undefined) return { ...container, securityContext: { ...(container['securityContext'] as JsonObject), runAsUser: 0 } };
     if (container.name !== 'istio-init' && container.name !== 'istio-validation') return container;
     const args = [...((container['args'] as readonly string[] | undefined) ?? [])];
     const at = args.indexOf('-u');
-    if (uid !== undefined && args[0] === 'istio-iptables' && at >= 0) args[at + 1] = String(uid);
-    const context = container.name === 'istio-validation' ? { securityContext: { ...(container['securityContext'] as JsonObject), ...(uid === undefined ? {} : { runAsUser: uid }), ...(gid === undefined ? {} : { runAsGroup: gid }) } } : {};
+    // The owner match cannot exempt root: that would let everything out.
+    if (uid !== undefined && uid !== 0 && at >= 0) args[at + 1] = String(uid);
+    const context = container.name === 'istio-validation' && !isTransparent ? { securityContext: { ...(container['securityContext'] as JsonObject), ...(uid === undefined ? {} : { runAsUser: uid }), ...(gid === undefined ? {} : { runAsGroup: gid }) } } : {};
     return { ...container, args, ...context };
   });
 }
@@ -146,16 +174,26 @@ function followProxyUser(pod: Pod, original: Pod): Pod {
 /** One scrape of the agent's 15020 returns the application's metrics too; where to find those is handed to the agent. */
 function mergePrometheus(pod: Pod, input: TemplateInput): Pod {
   const annotations = pod.metadata?.annotations ?? {};
-  const get = (name: string): string | undefined => Object.entries(annotations).find(([key]) => key.replaceAll('/', '.') === `prometheus.io.${name}`)?.[1];
+  const get = (name: string): string | undefined => Object.entries(annotations).find(([key]) => labelName(key) === `prometheus_io_${name}`)?.[1];
   const scrape = get('scrape');
   const wanted = annotations['prometheus.istio.io/merge-metrics'] ?? String(input.context.meshConfig.enablePrometheusMerge ?? true);
-  if (wanted !== 'true' || (scrape !== undefined && scrape !== 'true')) return pod;
+  if (parseBoolean(wanted) !== true || (scrape !== undefined && parseBoolean(scrape) === false)) return pod;
   const target = String(input.proxyConfig.statusPort);
   if (get('port') === target) return pod;
   const own = Object.fromEntries(([['scrape', scrape], ['path', get('path')], ['port', get('port')]] as const).filter(([, value]) => value !== undefined && value !== ''));
   const noted = Object.keys(own).length > 0 ? addProxyEnv(pod, 'ISTIO_PROMETHEUS_ANNOTATIONS', JSON.stringify({ scrape: '', path: '', port: '', ...own })) : pod;
-  const kept = Object.entries(annotations).filter(([key]) => !['prometheus.io.scrape', 'prometheus.io.path', 'prometheus.io.port'].includes(key.replaceAll('/', '.')) || key.includes('/'));
+  const kept = Object.entries(annotations).filter(([key]) => !['prometheus_io_scrape', 'prometheus_io_path', 'prometheus_io_port'].includes(labelName(key)));
   return { ...noted, metadata: { ...noted.metadata, annotations: { ...Object.fromEntries(kept), 'prometheus.io/port': target, 'prometheus.io/path': '/stats/prometheus', 'prometheus.io/scrape': 'true' } } };
+}
+
+/** Prometheus reads annotations under the names of labels: `prometheus.io/port` and `prometheus-io/port` are one. */
+function labelName(annotation: string): string {
+  return annotation.replace(/[^a-zA-Z0-9_]/g, '_');
+}
+
+function parseBoolean(text: string): boolean | undefined {
+  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
+  return /^(0|f|F|FALSE|false|False)$/.test(text) ? false : undefined;
 }
 
 function applyNetwork(pod: Pod, input: TemplateInput): Pod {
@@ -166,30 +204,31 @@ function applyNetwork(pod: Pod, input: TemplateInput): Pod {
 }
 
 function redirectProbes(pod: Pod, input: TemplateInput): Pod {
-  const wanted = pod.metadata?.annotations?.['sidecar.istio.io/rewriteAppHTTPProbers'] ?? String(input.context.values.sidecarInjectorWebhook?.rewriteAppHTTPProbe ?? true);
+  const own = parseBoolean(pod.metadata?.annotations?.['sidecar.istio.io/rewriteAppHTTPProbers'] ?? '');
+  const wanted = own ?? input.context.values.sidecarInjectorWebhook?.rewriteAppHTTPProbe ?? true;
   const hasProxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].some((container) => container.name === 'istio-proxy');
   const port = Number(input.annotations['status.sidecar.istio.io/port'] ?? input.proxyConfig.statusPort);
-  if (!/^(1|t|true)$/i.test(wanted) || !hasProxy || port === 0) return pod;
+  if (!wanted || !hasProxy || port === 0) return pod;
+  const isCaptured = capturedPorts(pod.metadata?.annotations ?? {});
   const probers: AppProbers = {};
   // Ordinary init containers have no probes; those that restart always do.
-  const rewritten = mapContainers(pod, (container) => (container.name === 'istio-proxy' ? container : rewriteProbes(container, port, probers)));
+  const rewritten = mapContainers(pod, (container) => (container.name === 'istio-proxy' ? container : rewriteProbes(container, port, probers, isCaptured)));
   const names = Object.keys(probers).sort();
   return names.length === 0 ? pod : addProxyEnv(rewritten, 'ISTIO_KUBE_APP_PROBERS', JSON.stringify(Object.fromEntries(names.map((name) => [name, probers[name]!]))));
 }
 
 /** `kubectl exec` picks the first container, so the proxy comes last unless the application must wait for it. */
-function reorder(pod: Pod, proxyConfig: PodProxyConfig, context: InjectionContext): Pod {
-  const hold = proxyConfig.holdApplicationUntilProxyStarts ?? context.values.global?.proxy?.holdApplicationUntilProxyStarts ?? false;
+function reorder(pod: Pod, hold: boolean): Pod {
   const first = (list: readonly Container[], name: string): readonly Container[] => [...list.filter((one) => one.name === name), ...list.filter((one) => one.name !== name)];
   const last = (list: readonly Container[], name: string): readonly Container[] => [...list.filter((one) => one.name !== name), ...list.filter((one) => one.name === name)];
   const containers = (hold ? first : last)(pod.spec?.containers ?? [], 'istio-proxy');
   let init = pod.spec?.initContainers;
   if (init?.some((one) => one.name === 'istio-proxy')) {
     // A native sidecar serves the other init containers too, so interception may start at once.
-    for (const name of ['istio-proxy', 'istio-validation', 'istio-init']) init = first(init, name);
+    for (const name of ['enable-core-dump', 'istio-proxy', 'istio-validation', 'istio-init']) init = first(init, name);
   } else if (init) {
     // Without it, rules set up early would cut off the user's own init containers.
-    init = last(first(init, 'istio-validation'), 'istio-init');
+    init = last(last(first(init, 'istio-validation'), 'istio-init'), 'enable-core-dump');
   }
   return { ...pod, spec: { ...pod.spec, containers, ...(init ? { initContainers: init } : {}) } };
 }

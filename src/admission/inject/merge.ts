@@ -11,7 +11,7 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `patch` over `base`: maps deeply, keyed lists by their key with the patch's elements first, null removes. */
+/** `patch` over `base`: maps deeply, keyed lists by their key, null removes. */
 export function mergeStrategic<T extends JsonObject>(base: T, patch: JsonObject): T {
   const result: Record<string, Json | undefined> = { ...base };
   for (const [key, value] of Object.entries(patch)) {
@@ -33,7 +33,20 @@ function mergeValue(key: string, base: Json | undefined, patch: Json): Json {
     // A volume has one source: a new one replaces the old.
     return mergeStrategic(key === 'volumes' && Object.keys(item).length > 1 ? pick(existing, Object.keys(item)) : existing, item);
   });
-  return [...merged, ...base.filter((item: Json) => !patch.some((other: Json) => keyOf(other) === keyOf(item)))];
+  return inOrder(base, merged, keyOf);
+}
+
+/** New elements come before those of `base`; what `base` knows keeps its place there, as long as the patch's own order allows. */
+function inOrder(base: readonly Json[], merged: readonly Json[], keyOf: (item: Json) => Json | undefined): Json[] {
+  const place = (item: Json): number => base.findIndex((other) => keyOf(other) === keyOf(item));
+  const left = base.filter((item) => !merged.some((other) => keyOf(other) === keyOf(item)));
+  const result: Json[] = [];
+  let at = 0;
+  for (const item of merged) {
+    while (at < left.length && place(item) >= 0 && place(left[at]!) < place(item)) result.push(left[at++]!);
+    result.push(item);
+  }
+  return [...result, ...left.slice(at)];
 }
 
 function pick(object: JsonObject, keys: readonly string[]): JsonObject {

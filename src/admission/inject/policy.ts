@@ -12,7 +12,8 @@ export function skipReason(pod: Pod, namespace: string, subject: string, context
   const labels = pod.metadata?.labels ?? {};
   const wish = labels['sidecar.istio.io/inject'] ?? pod.metadata?.annotations?.['sidecar.istio.io/inject'] ?? '';
   if (wish === 'true') return undefined;
-  if (wish !== '') return `Skipping injection because ${subject} has sidecar.istio.io/inject: ${JSON.stringify(wish)}`;
+  // Anything but the two words counts as not said.
+  if (wish === 'false') return `Skipping injection because ${subject} has sidecar.istio.io/inject: ${JSON.stringify(wish)}`;
   const webhook = context.values.sidecarInjectorWebhook;
   if ((webhook?.neverInjectSelector ?? []).some((selector) => matchesSelector(selector, labels))) return `Skipping injection because ${subject} matches neverInjectSelector`;
   if ((webhook?.alwaysInjectSelector ?? []).some((selector) => matchesSelector(selector, labels))) return undefined;
@@ -36,14 +37,14 @@ function matchesSelector(selector: JsonObject, labels: Readonly<Record<string, s
 type Check = (value: string) => boolean;
 
 const isPort: Check = (text) => /^\d{1,5}$/.test(text.trim()) && Number(text) <= 65535;
-const isPortList: Check = (text) => text === '' || text.split(',').every(isPort);
+const isPortList: Check = (text) => text.trim() === '' || text.split(',').every(isPort);
 const isCidr: Check = (text) => {
   const [address, length, rest] = text.split('/');
   const family = isIP(address ?? '');
   return rest === undefined && family !== 0 && length !== undefined && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
 };
 const isCidrList: Check = (text) => text === '' || text.split(',').every(isCidr);
-const isUnsigned: Check = (text) => /^\d{1,10}$/.test(text);
+const isUnsigned: Check = (text) => /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32;
 const isBoolean: Check = (text) => /^(1|t|T|TRUE|true|True|0|f|F|FALSE|false|False)$/.test(text);
 const isJsonMap: Check = (text) => {
   try {
@@ -66,8 +67,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'traffic.sidecar.istio.io/excludeInboundPorts': isPortList,
   'traffic.sidecar.istio.io/includeOutboundPorts': isPortList,
   'traffic.sidecar.istio.io/excludeOutboundPorts': isPortList,
-  'sidecar.istio.io/rewriteAppHTTPProbers': isBoolean,
-  'sidecar.istio.io/nativeSidecar': isBoolean,
+  'prometheus.istio.io/merge-metrics': isBoolean,
   'sidecar.istio.io/statsCompression': isBoolean,
   'sidecar.istio.io/userVolume': isJsonMap,
   'sidecar.istio.io/userVolumeMount': isJsonMap,

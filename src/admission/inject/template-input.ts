@@ -24,7 +24,7 @@ export function templateInput(pod: Pod, owner: WorkloadOwner, context: Injection
     labels: pod.metadata?.labels ?? {},
     proxyUid: lastOfRange(context.namespaceAnnotations?.['openshift.io/sa.scc.uid-range']) ?? 1337,
     proxyGid: lastOfRange(context.namespaceAnnotations?.['openshift.io/sa.scc.supplemental-groups']) ?? 1337,
-    nativeSidecar: native === undefined ? (context.nativeSidecars ?? false) : /^(1|t|true)$/i.test(native),
+    nativeSidecar: native === undefined || native === '' ? (context.nativeSidecars ?? false) : native !== 'false',
   };
 }
 
@@ -55,18 +55,41 @@ export function statusPort(input: TemplateInput): string {
 
 /** Excluded inbound ports with the status port added, unless it is there or switched off. */
 export function excludedInboundPorts(input: TemplateInput): string {
-  const port = statusPort(input);
-  const ports = annotated(input, 'traffic.sidecar.istio.io/excludeInboundPorts', proxyValues(input).excludeInboundPorts).split(',').filter((one) => one !== '');
-  return (port === '' || port === '0' || ports.includes(port) ? ports : [...ports, port]).join(',');
+  const port = statusPort(input).trim();
+  const text = annotated(input, 'traffic.sidecar.istio.io/excludeInboundPorts', proxyValues(input).excludeInboundPorts);
+  const ports = text.split(',');
+  if (port === '' || port === '0' || ports.includes(port)) return text;
+  return [...ports.map((one) => one.trim()).filter((one) => one !== ''), port].join(',');
 }
 
-/** `<hub>/<image>:<tag>[-variant]`; a name with a slash is a whole reference. */
+/** Image types that are published: one that the tag already ends in is replaced, not added to. */
+const IMAGE_TYPE = /-(distroless|debug)$/;
+
+/** `<hub>/<image>:<tag>[-type]`; a name with a slash (or an annotation with one) is a whole reference. */
 export function imageOf(input: TemplateInput, name: string | undefined): string {
-  const asked = Object.hasOwn(input.annotations, 'sidecar.istio.io/proxyImage') ? input.annotations['sidecar.istio.io/proxyImage']! : (name ?? 'proxyv2');
-  if (asked.includes('/')) return asked;
+  const asked = annotated(input, 'sidecar.istio.io/proxyImage', name ?? 'proxyv2');
+  return asked.includes('/') ? asked : installedImage(input, name);
+}
+
+/** The image the installation has under a name (default that of the proxy), with the type the pod or its ProxyConfig asks for. */
+export function installedImage(input: TemplateInput, name: string | undefined = proxyValues(input).image): string {
   const { hub, tag, variant } = input.context.values.global ?? {};
-  const type = typeof input.proxyConfig.image?.['imageType'] === 'string' ? input.proxyConfig.image['imageType'] : (variant ?? '');
-  return `${hub ?? 'docker.io/meltemi'}/${asked}:${tag ?? 'latest'}${type === '' || type === 'default' ? '' : `-${type}`}`;
+  const configured = input.proxyConfig.image;
+  const type = annotated(input, 'sidecar.istio.io/proxyImageType', configured === undefined ? (variant ?? '') : String(configured['imageType'] ?? ''));
+  const plain = String(tag ?? 'latest');
+  const whole = type === '' ? plain : `${plain.replace(IMAGE_TYPE, '')}${type === 'default' ? '' : `-${type}`}`;
+  return `${hub ?? 'docker.io/meltemi'}/${name || 'proxyv2'}:${whole}`;
+}
+
+/** Capabilities that make the proxy root: transparent interception, and listening on low ports. */
+export function proxyCapabilities(input: TemplateInput): string[] {
+  const bindsLowPorts = annotated(input, 'sidecar.istio.io/capNetBindService', proxyValues(input).capNetBindService) === 'true';
+  return [...(interceptionMode(input) === 'TPROXY' ? ['NET_ADMIN'] : []), ...(bindsLowPorts ? ['NET_BIND_SERVICE'] : [])];
+}
+
+/** Whether the application waits for the proxy: the pod's ProxyConfig or the installation says so. */
+export function holdsApplication(input: TemplateInput): boolean {
+  return input.proxyConfig.holdApplicationUntilProxyStarts === true || proxyValues(input).holdApplicationUntilProxyStarts === true;
 }
 
 /** Names of the application's containers. */
@@ -77,8 +100,10 @@ export function appContainers(input: TemplateInput): string[] {
 /** `service.istio.io/canonical-name` and `-revision` of the pod. */
 export function canonicalLabels(input: TemplateInput): Record<string, string> {
   const first = (...names: string[]): string | undefined => names.map((name) => input.labels[name]).find((value) => value !== undefined && value !== '');
+  const name = first('service.istio.io/canonical-name', 'app.kubernetes.io/name', 'app') ?? input.owner.name;
   return {
-    'service.istio.io/canonical-name': first('service.istio.io/canonical-name', 'app.kubernetes.io/name', 'app') ?? input.owner.name,
+    // A label holds 63 characters and does not end in a dash.
+    'service.istio.io/canonical-name': name.slice(0, 63).replace(/-$/, ''),
     'service.istio.io/canonical-revision': first('service.istio.io/canonical-revision', 'app.kubernetes.io/version', 'version') ?? 'latest',
   };
 }

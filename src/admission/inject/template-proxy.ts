@@ -1,5 +1,5 @@
 // The istio-proxy container and its volumes: shared by sidecars and gateways.
-import { annotated, appContainers, imageOf, logLevelArgs, proxyValues, pullPolicy, resources, statusPort, type TemplateInput } from './template-input.ts';
+import { annotated, appContainers, imageOf, installedImage, logLevelArgs, proxyValues, pullPolicy, resources, statusPort, type TemplateInput } from './template-input.ts';
 import type { Container, Json, JsonObject } from './types.ts';
 
 const field = (name: string, fieldPath: string): JsonObject => ({ name, valueFrom: { fieldRef: { fieldPath } } });
@@ -22,7 +22,7 @@ export function proxyArgs(input: TemplateInput, role: 'sidecar' | 'router'): str
 }
 
 /** Environment of the proxy container. */
-export function proxyEnv(input: TemplateInput): JsonObject[] {
+export function proxyEnv(input: TemplateInput, role: 'sidecar' | 'router'): JsonObject[] {
   const { context, owner } = input;
   const global = context.values.global ?? {};
   const revision = context.values.revision ?? '';
@@ -45,16 +45,41 @@ export function proxyEnv(input: TemplateInput): JsonObject[] {
   env.push(
     { name: 'ISTIO_META_CLUSTER_ID', value: global.multiCluster?.clusterName || 'Kubernetes' },
     field('ISTIO_META_NODE_NAME', 'spec.nodeName'),
-    { name: 'ISTIO_META_INTERCEPTION_MODE', value: input.annotations['sidecar.istio.io/interceptionMode'] || input.proxyConfig.interceptionMode },
+    { name: 'ISTIO_META_INTERCEPTION_MODE', value: (role === 'sidecar' && input.annotations['sidecar.istio.io/interceptionMode']) || input.proxyConfig.interceptionMode },
   );
   if (owner.name !== '') {
     env.push({ name: 'ISTIO_META_WORKLOAD_NAME', value: owner.name });
     if (owner.apiVersion !== '')
       env.push({ name: 'ISTIO_META_OWNER', value: `kubernetes://apis/${owner.apiVersion}/namespaces/${owner.namespace}/${owner.kind.toLowerCase()}s/${owner.name}` });
   }
-  if (Object.hasOwn(input.annotations, 'sidecar.istio.io/bootstrapOverride')) env.push({ name: 'ISTIO_BOOTSTRAP_OVERRIDE', value: '/etc/istio/custom-bootstrap/custom_bootstrap.json' });
+  if (role === 'sidecar' && Object.hasOwn(input.annotations, 'sidecar.istio.io/bootstrapOverride')) env.push({ name: 'ISTIO_BOOTSTRAP_OVERRIDE', value: '/etc/istio/custom-bootstrap/custom_bootstrap.json' });
   env.push({ name: 'ISTIO_META_MESH_ID', value: meshId }, { name: 'TRUST_DOMAIN', value: trustDomain });
+  if (role === 'sidecar') env.push(...datadogEnv(input));
   return [...env, ...metadataEnv(input)];
+}
+
+/** Datadog's tracer is set up by variables the pod names. */
+function datadogEnv(input: TemplateInput): JsonObject[] {
+  if (proxyValues(input).tracer !== 'datadog') return [];
+  return Object.entries(jsonMap(input, 'apm.datadoghq.com/env')).sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, value]) => ({ name, value: typeof value === 'string' ? value : JSON.stringify(value) }));
+}
+
+/** An annotation that holds a JSON map; anything else counts as an empty one. */
+function jsonMap(input: TemplateInput, annotation: string): JsonObject {
+  if (!Object.hasOwn(input.annotations, annotation)) return {};
+  try {
+    const value: unknown = JSON.parse(input.annotations[annotation]!);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+  } catch {
+    return {};
+  }
+}
+
+/** Where the certificates of a Lightstep collector with TLS are mounted. */
+function lightstepDirectory(input: TemplateInput): string | undefined {
+  const tracing = input.proxyConfig.own['tracing'] as { readonly tlsSettings?: { readonly caCertificates?: string } } | undefined;
+  if (proxyValues(input).tracer !== 'lightstep' || !tracing?.tlsSettings) return undefined;
+  return (tracing.tlsSettings.caCertificates ?? '').replace(/[^/]*$/, '');
 }
 
 function plain(name: string, value: string): JsonObject {
@@ -89,23 +114,27 @@ export function proxyContainer(input: TemplateInput, role: 'sidecar' | 'router')
   const values = proxyValues(input);
   return {
     name: 'istio-proxy',
-    image: imageOf(input, values.image),
+    // A gateway's image is the installation's, unless that is a whole reference.
+    image: role === 'router' && !values.image?.includes('/') ? installedImage(input) : imageOf(input, values.image),
     ...pullPolicy(input),
     ports: [{ containerPort: 15090, protocol: 'TCP', name: 'http-envoy-prom' }],
     args: proxyArgs(input, role),
-    env: proxyEnv(input),
+    env: proxyEnv(input, role),
     ...(role === 'sidecar' && statusPort(input) === '0' ? {} : { readinessProbe: readinessProbe(input) }),
     ...(role === 'sidecar' ? { resources: resources(input) } : {}),
     volumeMounts: volumeMounts(input, role),
   };
 }
 
+/** `caName` of the authority whose certificates a CSI driver mounts. */
+const GKE = 'GkeWorkloadCertificate';
+
 function volumeMounts(input: TemplateInput, role: 'sidecar' | 'router'): JsonObject[] {
-  const { mountMtlsCerts, pilotCertProvider } = input.context.values.global ?? {};
+  const { mountMtlsCerts, pilotCertProvider, caName } = input.context.values.global ?? {};
   const mounts: JsonObject[] = [
     { name: 'workload-socket', mountPath: '/var/run/secrets/workload-spiffe-uds' },
     { name: 'credential-socket', mountPath: '/var/run/secrets/credential-uds' },
-    { name: 'workload-certs', mountPath: '/var/run/secrets/workload-spiffe-credentials' },
+    caName === GKE ? { name: 'gke-workload-certificate', mountPath: '/var/run/secrets/workload-spiffe-credentials', readOnly: true } : { name: 'workload-certs', mountPath: '/var/run/secrets/workload-spiffe-credentials' },
   ];
   if ((pilotCertProvider ?? 'istiod') === 'istiod') {
     mounts.push({ name: 'istiod-ca-cert', mountPath: '/var/run/secrets/istio' });
@@ -116,15 +145,18 @@ function volumeMounts(input: TemplateInput, role: 'sidecar' | 'router'): JsonObj
   mounts.push({ name: 'istio-envoy', mountPath: '/etc/istio/proxy' }, { name: 'istio-token', mountPath: '/var/run/secrets/tokens' });
   if (mountMtlsCerts) mounts.push({ name: 'istio-certs', mountPath: '/etc/certs/', readOnly: true });
   mounts.push({ name: 'istio-podinfo', mountPath: '/etc/istio/pod' });
+  const lightstep = role === 'sidecar' ? lightstepDirectory(input) : undefined;
+  if (lightstep !== undefined) mounts.push({ name: 'lightstep-certs', mountPath: lightstep, readOnly: true });
   if (role === 'sidecar') for (const [name, mount] of jsonEntries(input, 'sidecar.istio.io/userVolumeMount')) mounts.push({ name, ...mount });
   return mounts;
 }
 
 /** Volumes of the proxy container. */
 export function proxyVolumes(input: TemplateInput, role: 'sidecar' | 'router'): JsonObject[] {
-  const { mountMtlsCerts, pilotCertProvider, sds } = input.context.values.global ?? {};
+  const { mountMtlsCerts, pilotCertProvider, sds, caName } = input.context.values.global ?? {};
   const info = (path: string): JsonObject => ({ path, fieldRef: { fieldPath: `metadata.${path}` } });
-  const volumes: JsonObject[] = ['workload-socket', 'credential-socket', 'workload-certs'].map((name) => ({ name, emptyDir: {} }));
+  const volumes: JsonObject[] = ['workload-socket', 'credential-socket', ...(caName === GKE ? [] : ['workload-certs'])].map((name) => ({ name, emptyDir: {} }));
+  if (caName === GKE) volumes.push({ name: 'gke-workload-certificate', csi: { driver: 'workloadcertificates.security.cloud.google.com' } });
   const override = input.annotations['sidecar.istio.io/bootstrapOverride'];
   if (role === 'sidecar' && override !== undefined) volumes.push({ name: 'custom-bootstrap-volume', configMap: { name: override } });
   volumes.push(
@@ -139,6 +171,7 @@ export function proxyVolumes(input: TemplateInput, role: 'sidecar' | 'router'): 
   }
   const account = input.pod.spec?.['serviceAccountName'];
   if (mountMtlsCerts) volumes.push({ name: 'istio-certs', secret: { optional: true, secretName: `istio.${typeof account === 'string' && account !== '' ? account : 'default'}` } });
+  if (role === 'sidecar' && lightstepDirectory(input) !== undefined) volumes.push({ name: 'lightstep-certs', secret: { optional: true, secretName: 'lightstep.cacert' } });
   if (role === 'sidecar') for (const [name, volume] of jsonEntries(input, 'sidecar.istio.io/userVolume')) volumes.push({ name, ...volume });
   return volumes;
 }

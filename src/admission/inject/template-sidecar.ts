@@ -1,6 +1,7 @@
 // Template `sidecar`: istio-init (or istio-validation beside a CNI plugin) and istio-proxy.
 import {
-  annotated, appContainers, canonicalLabels, excludedInboundPorts, imageOf, interceptionMode, logLevelArgs, proxyValues, pullPolicy, resources, statusPort,
+  annotated, appContainers, canonicalLabels, excludedInboundPorts, holdsApplication, imageOf, interceptionMode, logLevelArgs, proxyCapabilities, proxyValues, pullPolicy, resources,
+  statusPort,
   type TemplateInput, type TemplateResult,
 } from './template-input.ts';
 import { metadataEnv, proxyContainer, proxyVolumes, pullSecrets } from './template-proxy.ts';
@@ -13,7 +14,11 @@ export function renderSidecar(input: TemplateInput): TemplateResult {
   const init = interceptionMode(input) === 'NONE' ? [] : [initContainer(input)];
   const proxy = sidecarContainer(input);
   return {
-    labels: { 'security.istio.io/tlsMode': input.labels['security.istio.io/tlsMode'] ?? 'istio', ...canonicalLabels(input) },
+    labels: {
+      'security.istio.io/tlsMode': input.labels['security.istio.io/tlsMode'] || 'istio',
+      ...(input.proxyConfig.proxyMetadata['ISTIO_META_ENABLE_HBONE'] === 'true' ? { 'networking.istio.io/tunnel': input.labels['networking.istio.io/tunnel'] || 'http' } : {}),
+      ...canonicalLabels(input),
+    },
     annotations: annotations(input),
     spec: {
       ...(input.nativeSidecar ? { initContainers: [...init, proxy] } : { ...(init.length > 0 ? { initContainers: init } : {}), containers: [proxy] }),
@@ -43,19 +48,38 @@ function annotations(input: TemplateInput): Record<string, string> {
   };
   copy('includeOutboundIPRanges', values.includeIPRanges);
   copy('excludeOutboundIPRanges', values.excludeIPRanges);
-  copy('includeInboundPorts', values.includeInboundPorts);
+  copy('includeInboundPorts', values.includeInboundPorts, true);
   result[`${TRAFFIC}excludeInboundPorts`] = excludedInboundPorts(input);
   copy('includeOutboundPorts', values.includeOutboundPorts, Object.hasOwn(input.annotations, `${TRAFFIC}includeOutboundPorts`));
   copy('excludeOutboundPorts', values.excludeOutboundPorts, Object.hasOwn(input.annotations, `${TRAFFIC}excludeOutboundPorts`));
+  copy('excludeInterfaces', undefined);
+  for (const name of [`${TRAFFIC}kubevirtInterfaces`, 'istio.io/reroute-virtual-interfaces']) if (input.annotations[name]) result[name] = input.annotations[name];
   return result;
 }
 
-/** Adds `default/<name>` to a Multus network list, in whichever of its two notations the list is. */
+/** Adds `default/<name>` to a Multus network list, in whichever of its two notations the list is, unless it is there. */
 function withNetwork(existing: string | undefined, name: string): string {
   if (existing === undefined || existing.trim() === '') return `default/${name}`;
   const text = existing.trim();
-  if (text.startsWith('[')) return `${text.replace(/\s*\]$/, '')}, {"name": "${name}", "namespace": "default"}]`;
-  return `${text}, default/${name}`;
+  if (text.split(',').some((one) => one.trim() === `default/${name}`)) return existing;
+  if (!text.startsWith('[')) return `${text}, default/${name}`;
+  const networks = parseList(text);
+  if (networks === undefined || networks.some((one) => one['name'] === name && one['namespace'] === 'default')) return existing;
+  return `${text.replace(/\s*\]$/, '')}${networks.length > 0 ? ', ' : ''}{"name": "${name}", "namespace": "default"}]`;
+}
+
+function parseList(text: string): readonly JsonObject[] | undefined {
+  try {
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) && list.every((one) => typeof one === 'object' && one !== null) ? (list as JsonObject[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whose connections the rules let out. A proxy that intercepts transparently is root, so 1337 stands for it whatever the namespace says. */
+function interceptUid(input: TemplateInput): { readonly uid: number; readonly gid: number } {
+  return interceptionMode(input) === 'TPROXY' ? { uid: 1337, gid: 1337 } : { uid: input.proxyUid, gid: input.proxyGid };
 }
 
 function initContainer(input: TemplateInput): Container {
@@ -75,7 +99,7 @@ function initContainer(input: TemplateInput): Container {
       allowPrivilegeEscalation: privileged, privileged,
       capabilities: { ...(cni ? {} : { add: ['NET_ADMIN', 'NET_RAW'] }), drop: ['ALL'] },
       ...(cni
-        ? { readOnlyRootFilesystem: true, runAsGroup: input.proxyGid, runAsUser: input.proxyUid, runAsNonRoot: true }
+        ? { readOnlyRootFilesystem: true, runAsGroup: interceptUid(input).gid, runAsUser: interceptUid(input).uid, runAsNonRoot: true }
         : { readOnlyRootFilesystem: false, runAsGroup: 0, runAsNonRoot: false, runAsUser: 0 }),
       ...(Object.keys(seccomp).length > 0 ? { seccompProfile: seccomp } : {}),
     },
@@ -87,7 +111,8 @@ function initArgs(input: TemplateInput): string[] {
   const global = input.context.values.global ?? {};
   const excluded = excludedInboundPorts(input);
   const args = [
-    'istio-iptables', '-p', String(input.context.meshConfig.proxyListenPort || 15001), '-z', '15006', '-u', String(input.proxyUid), '-m', interceptionMode(input),
+    'istio-iptables', '-p', String(input.context.meshConfig.proxyListenPort || 15001), '-z', String(input.context.meshConfig.proxyInboundListenPort || 15006),
+    '-u', String(interceptUid(input).uid), '-m', interceptionMode(input),
     '-i', annotated(input, `${TRAFFIC}includeOutboundIPRanges`, values.includeIPRanges ?? '*'),
     '-x', annotated(input, `${TRAFFIC}excludeOutboundIPRanges`, values.excludeIPRanges),
     '-b', annotated(input, `${TRAFFIC}includeInboundPorts`, values.includeInboundPorts ?? '*'),
@@ -131,23 +156,24 @@ function sidecarContainer(input: TemplateInput): Container {
 function lifecycleOf(input: TemplateInput): JsonObject | undefined {
   const values = proxyValues(input);
   if (values.lifecycle) return values.lifecycle;
-  const hold = input.proxyConfig.holdApplicationUntilProxyStarts ?? values.holdApplicationUntilProxyStarts ?? false;
   // A native sidecar outlives the application: it starts draining when it is told, not when the application is already gone.
   if (input.nativeSidecar) return { preStop: { exec: { command: ['pilot-agent', 'request', `--debug-port=${statusPort(input)}`, 'POST', 'drain'] } } };
-  return hold ? { postStart: { exec: { command: ['pilot-agent', 'wait'] } } } : undefined;
+  return holdsApplication(input) ? { postStart: { exec: { command: ['pilot-agent', 'wait'] } } } : undefined;
 }
 
 function securityContext(input: TemplateInput): JsonObject {
   const privileged = proxyValues(input).privileged ?? false;
   const seccomp = proxyValues(input).seccompProfile ?? {};
-  const tproxy = interceptionMode(input) === 'TPROXY';
-  const bindsLowPorts = annotated(input, 'sidecar.istio.io/capNetBindService', '') === 'true';
-  const add = [...(tproxy ? ['NET_ADMIN'] : []), ...(bindsLowPorts ? ['NET_BIND_SERVICE'] : [])];
+  const seccompProfile = Object.keys(seccomp).length > 0 ? { seccompProfile: seccomp } : {};
+  // Rules that trace packets need a proxy that may read the kernel's log.
+  if (input.proxyConfig.proxyMetadata['IPTABLES_TRACE_LOGGING'] === 'true')
+    return { allowPrivilegeEscalation: true, capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] }, privileged: true, readOnlyRootFilesystem: true, runAsGroup: input.proxyGid, runAsNonRoot: false, runAsUser: 0, ...seccompProfile };
+  const add = proxyCapabilities(input);
   return {
     allowPrivilegeEscalation: privileged, privileged,
     capabilities: { ...(add.length > 0 ? { add } : {}), drop: ['ALL'] },
-    readOnlyRootFilesystem: true, runAsGroup: input.proxyGid,
-    ...(add.length > 0 ? { runAsNonRoot: false, runAsUser: 0 } : { runAsNonRoot: true, runAsUser: input.proxyUid }),
-    ...(Object.keys(seccomp).length > 0 ? { seccompProfile: seccomp } : {}),
+    readOnlyRootFilesystem: true,
+    ...(add.length > 0 ? { runAsNonRoot: false, runAsUser: 0, runAsGroup: 1337 } : { runAsNonRoot: true, runAsUser: input.proxyUid, runAsGroup: input.proxyGid }),
+    ...seccompProfile,
   };
 }

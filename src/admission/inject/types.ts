@@ -94,6 +94,7 @@ export interface ProxyValues {
   readonly statusPort?: number;
   readonly tracer?: string;
   readonly holdApplicationUntilProxyStarts?: boolean;
+  readonly capNetBindService?: boolean | string;
 }
 
 /** The part of MeshConfig injection reads. */
@@ -102,6 +103,7 @@ export interface InjectionMeshConfig {
   /** Default `istio-system`. */
   readonly rootNamespace?: string;
   readonly proxyListenPort?: number;
+  readonly proxyInboundListenPort?: number;
   readonly enablePrometheusMerge?: boolean;
   readonly inboundTrafficPolicy?: { readonly mode?: string };
   readonly defaultConfig?: JsonObject;

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { createLogger } from '../../base/log.ts';
 import type { IptablesCommand, IptablesConfig, Machine } from './config.ts';
+import { nftCleanupText, nftText } from './nft-rules.ts';
 import { buildRules, restoreText, ruleText, type Family, type Rule } from './rules.ts';
 
 const log = createLogger('iptables');
@@ -32,6 +33,10 @@ export function readMachine(): Machine {
 /** Runs istio-iptables: removes what an earlier run left, then applies. Throws with the tool's own words when the kernel refuses. */
 export function runIptables(command: IptablesCommand, write: (text: string) => void): void {
   const { config } = command;
+  if (command.nftables) {
+    runNftables(command, write);
+    return;
+  }
   const rules = buildRules(config);
   const families: readonly Family[] = config.ipv6 ? ['ipv4', 'ipv6'] : ['ipv4'];
   if (command.dryRun) {
@@ -47,6 +52,22 @@ export function runIptables(command: IptablesCommand, write: (text: string) => v
     run(TOOLS[family].restore, ['--noflush'], text);
   }
   if (config.interceptionMode === 'TPROXY') routeMarked(config, families);
+}
+
+/** The same with nftables: one transaction replaces our tables, those of others stay. */
+function runNftables(command: IptablesCommand, write: (text: string) => void): void {
+  const { config } = command;
+  const text = command.cleanup ? nftCleanupText() : nftText(config);
+  if (command.dryRun) {
+    write(`# nft -f -\n${text}`);
+    return;
+  }
+  if (command.skipRuleApply) return;
+  // Tables that this configuration does not need any more go as well.
+  run('nft', ['-f', '-'], command.cleanup ? text : `${nftCleanupText()}${text}`);
+  if (command.cleanup) return;
+  if (config.ipv6) ensure('ip', ['-6', 'addr', 'add', '::6/128', 'dev', 'lo'], /File exists|assigned/);
+  if (config.interceptionMode === 'TPROXY') routeMarked(config, config.ipv6 ? ['ipv4', 'ipv6'] : ['ipv4']);
 }
 
 function routeMarked(config: IptablesConfig, families: readonly Family[]): void {
@@ -79,7 +100,7 @@ function cleanFamily(family: Family, own: readonly Rule[]): void {
 
 function run(program: string, args: readonly string[], input: string): void {
   const result = spawnSync(program, args, { input, encoding: 'utf8' });
-  if (result.error) throw new Error(`${program} cannot be run (${result.error.message}); install the package iptables`);
+  if (result.error) throw new Error(`${program} cannot be run (${result.error.message}); install the package ${program === 'nft' ? 'nftables' : 'iptables'}`);
   if (result.status !== 0) throw new Error(`${program} failed with status ${result.status}: ${result.stderr.trim()}`);
 }
 

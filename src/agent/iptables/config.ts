@@ -60,6 +60,8 @@ export interface IptablesCommand {
   readonly dryRun: boolean;
   readonly cleanup: boolean;
   readonly skipRuleApply: boolean;
+  /** Write nftables rules instead of iptables ones. */
+  readonly nftables: boolean;
   /** Flags that are understood and asked for, but do nothing here: the caller says so. */
   readonly ignored: readonly string[];
 }
@@ -96,8 +98,8 @@ const BOOLEAN_FLAGS: readonly (readonly [name: string, short: string])[] = [
   ['native-nftables', ''], ['reconcile', ''],
 ];
 
-/** Checking the rules after a CNI plugin wrote them, other rule engines, rules that only log. */
-const UNSUPPORTED = ['run-validation', 'native-nftables', 'iptables-trace-logging', 'cni-mode'] as const;
+/** Checking the rules after a CNI plugin wrote them, rules that only log. */
+const UNSUPPORTED = ['run-validation', 'iptables-trace-logging', 'cni-mode'] as const;
 
 /** Reads flags and environment. Unknown flags come back in `unknown`, so that the caller can refuse by name. */
 export function parseIptablesCommand(args: readonly string[], env: Env, machine: Machine): { readonly command: IptablesCommand; readonly unknown: readonly string[] } {
@@ -128,7 +130,7 @@ export function parseIptablesCommand(args: readonly string[], env: Env, machine:
     hostIpv4LoopbackCidr: env['ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR'] || '127.0.0.1/32',
     proxyMark: env['MELTEMI_SO_MARK'] ?? '',
   };
-  return { command: { config, dryRun: flag('dry-run'), cleanup: flag('cleanup'), skipRuleApply: flag('skip-rule-apply'), ignored: UNSUPPORTED.filter((name) => flag(name)) }, unknown };
+  return { command: { config, dryRun: flag('dry-run'), cleanup: flag('cleanup'), skipRuleApply: flag('skip-rule-apply'), nftables: flag('native-nftables'), ignored: UNSUPPORTED.filter((name) => flag(name)) }, unknown };
 }
 
 function readFlags(args: readonly string[]): { given: Map<string, string>; unknown: string[] } {

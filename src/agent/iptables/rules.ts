@@ -15,6 +15,11 @@ export interface Rule {
 /** Rules of both families, each in the order they must be applied. IPv6 is empty when the pod has no IPv6 address. */
 export type RuleSet = Readonly<Record<Family, readonly Rule[]>>;
 
+/** A rule with the family it is for; without one it holds for both. */
+export interface FamilyRule extends Rule {
+  readonly family?: Family;
+}
+
 const DNS_PORT = '15053';
 /** Mark of packets that leave the proxy towards its own pod, TPROXY mode only. */
 const OUTBOUND_MARK = '1338';
@@ -22,19 +27,27 @@ const OUTBOUND_MARK = '1338';
 const V = '\0';
 
 class RuleList {
-  readonly rules: Record<Family, Rule[]> = { ipv4: [], ipv6: [] };
+  readonly sequence: FamilyRule[] = [];
 
   constructor(private readonly ipv6: boolean) {}
 
   /** `values` replaces the placeholder, first for IPv4, then for IPv6. */
   add(table: string, chain: string, text: string, values?: readonly [string, string], position?: number): void {
-    this.only('ipv4', table, chain, values ? text.replace(V, values[0]) : text, position);
-    this.only('ipv6', table, chain, values ? text.replace(V, values[1]) : text, position);
+    if (!values) {
+      this.push(undefined, table, chain, text, position);
+      return;
+    }
+    this.only('ipv4', table, chain, text.replace(V, values[0]), position);
+    this.only('ipv6', table, chain, text.replace(V, values[1]), position);
   }
 
   only(family: Family, table: string, chain: string, text: string, position?: number): void {
     if (family === 'ipv6' && !this.ipv6) return;
-    this.rules[family].push({ table, chain, params: text.split(' '), ...(position === undefined ? {} : { position }) });
+    this.push(family, table, chain, text, position);
+  }
+
+  private push(family: Family | undefined, table: string, chain: string, text: string, position: number | undefined): void {
+    this.sequence.push({ ...(family ? { family } : {}), table, chain, params: text.split(' '), ...(position === undefined ? {} : { position }) });
   }
 }
 
@@ -43,6 +56,13 @@ class RuleList {
  * @see https://istio.io/latest/docs/ops/deployment/application-requirements/#ports-used-by-istio
  */
 export function buildRules(config: IptablesConfig): RuleSet {
+  const sequence = buildRuleSequence(config);
+  const of = (family: Family): Rule[] => sequence.filter((rule) => rule.family === undefined || rule.family === family);
+  return { ipv4: of('ipv4'), ipv6: config.ipv6 ? of('ipv6') : [] };
+}
+
+/** The same rules as one list for both families, in the order they must be applied. */
+export function buildRuleSequence(config: IptablesConfig): readonly FamilyRule[] {
   const list = new RuleList(config.ipv6);
   const dns = config.redirectDns && (config.captureAllDns || config.dnsServersV4.length > 0 || config.dnsServersV6.length > 0);
   leaveInterfacesAlone(list, config);
@@ -65,7 +85,7 @@ export function buildRules(config: IptablesConfig): RuleSet {
   list.add('nat', 'ISTIO_OUTPUT', `-d ${V} -j RETURN`, loopback(config));
   captureOutbound(list, config);
   if (config.interceptionMode === 'TPROXY') markForTproxy(list, config);
-  return list.rules;
+  return list.sequence;
 }
 
 function loopback(config: IptablesConfig): readonly [string, string] {
@@ -127,11 +147,12 @@ function exemptProxy(list: RuleList, config: IptablesConfig, dns: boolean): void
 
 function exemptGroups(list: RuleList, config: IptablesConfig): void {
   const include = splitList(config.ownerGroupsInclude);
-  if (config.ownerGroupsInclude === '*' || include.length === 0) {
+  if (config.ownerGroupsInclude === '*') {
     for (const group of splitList(config.ownerGroupsExclude)) list.add('nat', 'ISTIO_OUTPUT', `-m owner --gid-owner ${group} -j RETURN`);
     return;
   }
-  list.add('nat', 'ISTIO_OUTPUT', `${include.map((group) => `-m owner ! --gid-owner ${group}`).join(' ')} -j RETURN`);
+  // An empty list captures nobody.
+  list.add('nat', 'ISTIO_OUTPUT', [...include.map((group) => `-m owner ! --gid-owner ${group}`), '-j RETURN'].join(' '));
 }
 
 function captureDns(list: RuleList, config: IptablesConfig): void {
