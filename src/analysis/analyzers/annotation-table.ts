@@ -22,6 +22,8 @@ const old = (kind: string): AnnotationInfo => ({ ...alpha(kind), deprecated: tru
 
 const uint32: Check = (value) => (/^\d+$/.test(value) && Number(value) < 2 ** 32 ? undefined : `"${value}" is not a whole number`);
 const boolean: Check = (value) => (['1', 't', 'T', 'TRUE', 'true', 'True', '0', 'f', 'F', 'FALSE', 'false', 'False'].includes(value) ? undefined : `"${value}" is neither true nor false`);
+/** A Kubernetes quantity, `500m`, `1Gi`, `2e3`. */
+const quantity: Check = (value) => (/^[+-]?(\d+\.?\d*|\.\d+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$/.test(value) ? undefined : `"${value}" is not a quantity`);
 const port: Check = (value) => (/^\d+$/.test(value.trim()) && Number(value) <= 65_535 ? undefined : `"${value}" is not a port`);
 const listOf = (name: string, check: Check): Check => (value) => {
   const problem = value.trim() === '' ? undefined : value.split(',').map(check).find((found) => found !== undefined);
@@ -84,6 +86,7 @@ export const ANNOTATIONS: ReadonlyMap<string, AnnotationInfo> = new Map<string, 
   ['istio.io/dry-run', alpha('AuthorizationPolicy')],
   ['istio.io/reroute-virtual-interfaces', alpha('Pod')],
   ['istio.io/rev', alpha('Pod')],
+  ['istio.io/use-waypoint-canary-weight', { ...alpha('Service'), kinds: ['Service', 'ServiceEntry', 'Namespace'] }],
   ['istio.io/workloadController', alpha('WorkloadEntry')],
   ['kubernetes.io/ingress.class', stable('Ingress')],
   ['networking.istio.io/address-type', alpha('Gateway')],
@@ -107,15 +110,17 @@ export const ANNOTATIONS: ReadonlyMap<string, AnnotationInfo> = new Map<string, 
   ['sidecar.istio.io/interceptionMode', alpha('Pod', mode)],
   ['sidecar.istio.io/logLevel', alpha('Pod')],
   ['sidecar.istio.io/nativeSidecar', alpha('Pod')],
-  ['sidecar.istio.io/proxyCPU', alpha('Pod')],
-  ['sidecar.istio.io/proxyCPULimit', alpha('Pod')],
+  ['sidecar.istio.io/proxyCPU', alpha('Pod', quantity)],
+  ['sidecar.istio.io/proxyCPULimit', alpha('Pod', quantity)],
   ['sidecar.istio.io/proxyImage', alpha('Pod')],
   ['sidecar.istio.io/proxyImageType', alpha('Pod')],
-  ['sidecar.istio.io/proxyMemory', alpha('Pod')],
-  ['sidecar.istio.io/proxyMemoryLimit', alpha('Pod')],
+  ['sidecar.istio.io/proxyMemory', alpha('Pod', quantity)],
+  ['sidecar.istio.io/proxyMemoryLimit', alpha('Pod', quantity)],
   ['sidecar.istio.io/rewriteAppHTTPProbers', alpha('Pod')],
-  ['sidecar.istio.io/statsCompression', alpha('Pod')],
+  ['sidecar.istio.io/statsCompression', old('Pod')],
   ['sidecar.istio.io/statsEvictionInterval', alpha('Pod')],
+  ['sidecar.istio.io/statsFlushInterval', alpha('Pod')],
+  ['sidecar.istio.io/statsHistogramBins', alpha('Pod')],
   ['sidecar.istio.io/statsHistogramBuckets', alpha('Pod')],
   ['sidecar.istio.io/statsInclusionPrefixes', old('Pod')],
   ['sidecar.istio.io/statsInclusionRegexps', old('Pod')],
@@ -133,5 +138,5 @@ export const ANNOTATIONS: ReadonlyMap<string, AnnotationInfo> = new Map<string, 
   ['traffic.sidecar.istio.io/includeInboundPorts', alpha('Pod', orAll(listOf('includeInboundPorts', port)))],
   ['traffic.sidecar.istio.io/includeOutboundIPRanges', alpha('Pod', orAll(listOf('includeIPRanges', cidr)))],
   ['traffic.sidecar.istio.io/includeOutboundPorts', alpha('Pod')],
-  ['traffic.sidecar.istio.io/kubevirtInterfaces', alpha('Pod')],
+  ['traffic.sidecar.istio.io/kubevirtInterfaces', old('Pod')],
 ]);

@@ -18,11 +18,10 @@ export function analyzeDestinationHosts(set: ObjectSet): readonly Issue[] {
     const namespace = service.metadata.namespace ?? 'default';
     issues.push(...ineffectiveSubsets(set, service));
     for (const { path, host, port } of destinationsOf(service)) {
-      const seenFrom = viewersOf(service, namespace).map((viewer) => set.findHost(host, namespace, viewer));
-      const target = seenFrom.every((found) => found !== undefined) ? seenFrom[0] : undefined;
-      if (!target) issues.push(message('IST0101', service, `${path}.host`, [/\.mirrors?\b/.test(path) ? 'mirror host' : 'host', host], 'name a Service or ServiceEntry host that this namespace sees'));
-      else if (port !== undefined && target.ports.length > 0 && !target.ports.includes(port))
-        issues.push(message('IST0101', service, `${path}.port.number`, ['host:port', `${host}:${port}`], `one of ${target.ports.join(', ')}`));
+      const target = viewersOf(service, namespace).map((viewer) => set.findHost(host, namespace, viewer)).find((found) => found !== undefined);
+      if (!target) issues.push(message('IST0101', service, `${path}.host`, [isMirror(path) ? 'mirror host' : 'host', host], 'name a Service or ServiceEntry host that this namespace sees'));
+      else if (port !== undefined && !target.ports.includes(port))
+        issues.push(message('IST0101', service, `${path}.port.number`, ['host:port', `${host}:${port}`], target.ports.length > 0 ? `one of ${target.ports.join(', ')}` : `add the port to ${host}`));
       else if (port === undefined && target.ports.length > 1)
         issues.push(message('IST0112', service, `${path}.port.number`, [host, target.ports.map(String)], `add port: {number: ${target.ports[0]}}`));
     }
@@ -53,17 +52,21 @@ export function analyzeDestinationSubsets(set: ObjectSet): readonly Issue[] {
       const known = rules.filter((rule) => hostMatches(rule.host, full));
       if (known.some((rule) => rule.subsets.has(subset))) continue;
       const names = known.flatMap((rule) => [...rule.subsets]);
-      issues.push(message('IST0101', service, `${path}.subset`, ['host+subset in destinationrule', `${host}+${subset}`],
+      issues.push(message('IST0101', service, `${path}.subset`, [`${isMirror(path) ? 'mirror' : 'host'}+subset in destinationrule`, `${host}+${subset}`],
         names.length > 0 ? `one of ${names.join(', ')}` : `apply a DestinationRule for ${host} that defines subset ${subset}`));
     }
   }
   return issues;
 }
 
-/** Namespaces in which the rule holds: those it is exported to by name, else its own. */
+/** Namespaces from which a destination may be seen: those the rule is exported to, else its own; one is enough. */
 function viewersOf(service: VirtualService, namespace: string): readonly string[] {
-  const names = (service.spec.exportTo ?? []).filter((target) => target !== '*' && target !== '.' && target !== '~');
-  return names.length > 0 && !service.spec.exportTo?.includes('*') ? names : [namespace];
+  const { exportTo = [] } = service.spec;
+  return exportTo.length === 0 ? [namespace] : exportTo.map((target) => (target === '.' ? namespace : target));
+}
+
+function isMirror(path: string): boolean {
+  return /\.mirrors?\b/.test(path);
 }
 
 function destinationsOf(service: VirtualService): readonly FoundDestination[] {

@@ -26,7 +26,7 @@ export function analyzeInjection(set: ObjectSet): readonly Issue[] {
   for (const pod of set.of<Pod>('Pod')) {
     if (!injected.has(pod.metadata.namespace ?? 'default') || pod.spec.hostNetwork || pod.metadata.deletionTimestamp !== undefined) continue;
     const wish = pod.metadata.labels?.['sidecar.istio.io/inject'] ?? pod.metadata.annotations?.['sidecar.istio.io/inject'];
-    if (wish === 'false' || hasProxy(pod)) continue;
+    if (wish?.toLowerCase() === 'false' || hasProxy(pod)) continue;
     issues.push(message('IST0103', pod, 'spec.containers', [fullName(pod)], `kubectl delete pod ${pod.metadata.name} -n ${pod.metadata.namespace ?? 'default'}, so that its owner makes it again`));
   }
   return issues;

@@ -6,7 +6,7 @@ import type { ObjectSet } from '../object-set.ts';
 
 export function analyzeTelemetryProviders(set: ObjectSet): readonly Issue[] {
   if (set.meshConfig.defaultProviders?.accessLogging?.length) return [];
-  return set.of<Telemetry>('Telemetry').flatMap((telemetry) => (telemetry.spec.accessLogging ?? []).flatMap(({ providers }, index) => (providers?.length
+  return set.of<Telemetry>('Telemetry').flatMap((telemetry) => (telemetry.spec.accessLogging ?? []).flatMap(({ providers, disabled }, index) => (disabled || providers?.length
     ? []
     : [message('IST0157', telemetry, `spec.accessLogging[${index}].providers`, [telemetry.metadata.name, telemetry.metadata.namespace ?? ''], 'providers: [{name: envoy}], or set meshConfig.defaultProviders.accessLogging')])));
 }
