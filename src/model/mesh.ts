@@ -39,6 +39,8 @@ export interface MeshSettings {
   readonly tracing: TracingSettings | undefined;
   /** External authorizers, in the order of the mesh config. */
   readonly extAuthzProviders: readonly ExtAuthzProvider[];
+  /** CUSTOM policies of one workload may name several of them: all whose policies match are asked, in the order of their names. */
+  readonly severalAuthorizers: boolean;
   readonly serviceExportTo: readonly string[];
   readonly virtualServiceExportTo: readonly string[];
   readonly destinationRuleExportTo: readonly string[];

@@ -16,6 +16,8 @@ export interface MeshInput {
   readonly clusterId?: string;
   /** Default `istio-system`, unless the mesh config names one. */
   readonly rootNamespace?: string;
+  /** CUSTOM policies of one workload may name several authorizers (`PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS`). Default false: what they match is refused then. */
+  readonly severalAuthorizers?: boolean | undefined;
 }
 
 /** MeshConfig with Istio's defaults. Wrong fields become issues and keep their default. @see features.md §2.14 */
@@ -53,6 +55,7 @@ export function resolveMeshConfig(input: MeshInput, issues: Issue[]): MeshSettin
     dnsRefreshRateMs: mesh.at('dnsRefreshRate').durationMs() ?? 60_000,
     tracing: readTracing(mesh.at('defaultConfig').at('tracing'), mesh),
     extAuthzProviders: readExtAuthzProviders(mesh),
+    severalAuthorizers: input.severalAuthorizers ?? false,
     discoverySelectors: readDiscoverySelectors(mesh.at('discoverySelectors')),
     serviceExportTo: list('defaultServiceExportTo'),
     virtualServiceExportTo: list('defaultVirtualServiceExportTo'),

@@ -25,6 +25,15 @@ export function meshConfigTextOf(objects: Iterable<KubeObject>): string | undefi
   return undefined;
 }
 
+/** A variable of istiod's environment: a case file writes it beside the mesh configuration. */
+export function environmentOf(objects: Iterable<KubeObject>, name: string): string | undefined {
+  for (const object of objects) if (object.kind === 'ConfigMap' && object.metadata.name === 'istio') return (object as { data?: Record<string, string> }).data?.[name];
+  return undefined;
+}
+
+/** Whether istiod was told that several authorizers may be asked for one workload. */
+export const severalAuthorizersIn = (objects: Iterable<KubeObject>): boolean => environmentOf(objects, 'PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS') === 'true';
+
 /** Serves proxies; `apply` replaces the mesh. */
 export class TestControlPlane {
   /** What proxies refused, since the last call of `apply`. */
@@ -49,7 +58,7 @@ export class TestControlPlane {
     };
     const metrics = createMetrics({ version: 'test', startedAtMs: 0, now: () => Date.now(), connected: () => 0, rootExpiresAtMs: () => 0, chainExpiresAtMs: () => 0, cache: () => ({ size: 0, duplicateClusters: 0 }), snapshot: () => undefined, issues: () => [], views: () => [] });
     this.engine = new MeshEngine({
-      source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system', holdBackMs: () => (this.patient ? HOLD_BACK_MS : 0),
+      source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system', severalAuthorizers: () => severalAuthorizersIn(this.objects), holdBackMs: () => (this.patient ? HOLD_BACK_MS : 0),
       onUpdate: (update) => {
         this.discovery.publish(update);
         this.published();

@@ -20,7 +20,7 @@ import { encodeResource, type ResourceMessage } from '../../src/xds/codec.ts';
 import { parse } from 'yaml';
 import { destinationOf } from './calls.ts';
 import type { BehaviourCase, Call, CaseFile, TextMatch } from './case.ts';
-import { layered, meshConfigTextOf } from './control-plane.ts';
+import { layered, meshConfigTextOf, severalAuthorizersIn } from './control-plane.ts';
 import { matchesText } from './judge.ts';
 import { GATEWAY, SIDECAR, type ProxyUnderTest } from './topology.ts';
 
@@ -34,7 +34,7 @@ export interface CompiledMesh {
 
 /** Compiles objects for one of the proxies. */
 export function compileMesh(objects: readonly KubeObject[], proxy: ProxyUnderTest): CompiledMesh {
-  const { snapshot } = resolve({ objects, meshConfig: parse(meshConfigTextOf(objects) ?? '') as unknown, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system' });
+  const { snapshot } = resolve({ objects, meshConfig: parse(meshConfigTextOf(objects) ?? '') as unknown, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system', severalAuthorizers: severalAuthorizersIn(objects) });
   const id = `${proxy.role}~${proxy.ip}~${proxy.name}.${proxy.namespace}~${proxy.namespace}.svc.cluster.local`;
   const metadata = { NAMESPACE: proxy.namespace, LABELS: { ...proxy.labels }, INSTANCE_IPS: proxy.ip };
   const view = viewOf(snapshot, parseProxyNode({ id, metadata, userAgentName: 'meltemi' })!);

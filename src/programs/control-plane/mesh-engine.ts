@@ -51,6 +51,8 @@ export interface MeshEngineOptions {
   readonly rootNamespace: string;
   readonly clock: Clock;
   readonly gatewayApi?: GatewayApiFeatures;
+  /** CUSTOM policies of one workload may name several authorizers; asked for every snapshot. Default: they may not. */
+  readonly severalAuthorizers?: () => boolean;
   readonly onUpdate: (update: MeshUpdate) => void;
   /** The status that objects should have; called after every full rebuild, when {@link onUpdate} has been. */
   readonly onStatuses?: (statuses: readonly StatusUpdate[]) => void;
@@ -124,13 +126,13 @@ export class MeshEngine {
   }
 
   private rebuild(sinceMs: number, changeCount: number): void {
-    const { source, clock, domainSuffix, clusterId, rootNamespace, gatewayApi } = this.options;
+    const { source, clock, domainSuffix, clusterId, rootNamespace, gatewayApi, severalAuthorizers } = this.options;
     this.changedServices.clear();
     const startMs = clock.now();
     try {
       const keySets = this.options.keySets?.();
       keySets?.want(wantedKeySets(source.objects()));
-      const resolved = (objects: Iterable<KubeObject>) => resolve({ objects, meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, previous: this.current, keySets: keySets?.current, memo: this.memo });
+      const resolved = (objects: Iterable<KubeObject>) => resolve({ objects, meshConfig: this.meshConfig(), domainSuffix, clusterId, rootNamespace, gatewayApi, severalAuthorizers: severalAuthorizers?.(), previous: this.current, keySets: keySets?.current, memo: this.memo });
       const { issues, statuses, snapshot: whole } = resolved(source.objects());
       const instead = this.holdBack.instead(source.objects(), issues);
       const snapshot = instead ? resolved(instead).snapshot : whole;

@@ -147,6 +147,7 @@ function buildCore(options: ControlPlaneOptions, version: string, client: KubeCl
   const gateways = client && createGatewayDuties({ client, source, features: gatewayApi, options, clock, signal, refresh: () => engine.refresh() });
   const engine: MeshEngine = new MeshEngine({
     source, clock, domainSuffix: options.domainSuffix, clusterId: options.clusterId, rootNamespace: options.systemNamespace, gatewayApi,
+    severalAuthorizers: () => /^(?:1|t|true)$/i.test(process.env['PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS'] ?? ''),
     onStatuses: (statuses) => gateways?.update(statuses),
     onChange: (change) => metrics.change(change),
     keySets: () => keySets,

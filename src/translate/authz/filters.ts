@@ -19,6 +19,8 @@ export interface AuthzInput {
   /** The mesh's trust domain, then its aliases; empty = principals stay as they are written. */
   readonly trustDomains: readonly string[];
   readonly providers: readonly ExtAuthzProvider[];
+  /** One workload may ask several of them. Default false. */
+  readonly severalAuthorizers?: boolean;
   /** Services the proxy sees. */
   readonly services: Iterable<AuthorizerService>;
 }
@@ -67,13 +69,16 @@ interface CustomRules {
   readonly authorizer: ReturnType<typeof findAuthorizer>;
 }
 
-/** One workload, one provider: with several nobody could say whose word counts, so all they match is refused. Dry-run policies ask nobody. */
-function customProviders({ policies, trustDomains, providers, services }: AuthzInput, tcp: boolean): readonly CustomRules[] {
+/**
+ * One pair of filters a provider, in the order of their names: a request goes on when every provider whose rules match it agrees. Unless the mesh allows
+ * several, one workload has one provider: with more, all that any of them would be asked about is refused. Dry-run policies ask nobody.
+ */
+function customProviders({ policies, trustDomains, providers, services, severalAuthorizers = false }: AuthzInput, tcp: boolean): readonly CustomRules[] {
   const custom = policies.filter((policy) => policy.action === 'CUSTOM' && !policy.dryRun);
   const names = [...new Set(custom.map((policy) => policy.provider))].sort();
   return names.flatMap((name) => {
     const { enforced } = ruleSets(custom.filter((policy) => policy.provider === name), 'CUSTOM', { trustDomains, tcp }, `${EXT_AUTHZ_PREFIX}${name}-`);
-    return enforced ? [{ rules: enforced, authorizer: names.length > 1 ? undefined : findAuthorizer(name, providers, services) }] : [];
+    return enforced ? [{ rules: enforced, authorizer: names.length > 1 && !severalAuthorizers ? undefined : findAuthorizer(name, providers, services) }] : [];
   });
 }
 

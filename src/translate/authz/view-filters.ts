@@ -18,7 +18,7 @@ function filtersOf(view: ProxyView): SecurityFilters {
   if (!filters) {
     const { mesh } = view.snapshot;
     const input: AuthzInput = {
-      policies: view.authorizationPolicies, trustDomains: [mesh.trustDomain, ...mesh.trustDomainAliases], providers: mesh.extAuthzProviders, services: view.services,
+      policies: view.authorizationPolicies, trustDomains: [mesh.trustDomain, ...mesh.trustDomainAliases], providers: mesh.extAuthzProviders, severalAuthorizers: mesh.severalAuthorizers, services: view.services,
     };
     filters = {
       http: [...customHttpFilters(input), ...jwtAuthnHttpFilters(view.requestAuthentications, view.proxy.type === 'router' && routesByClaims(view.virtualServices)), ...rbacHttpFilters(input)],
