@@ -10,8 +10,6 @@ export interface AgentProxyConfig {
   readonly discoveryAddress: string;
   readonly proxyAdminPort: number;
   readonly statusPort: number;
-  /** 0 = as many workers as CPUs. */
-  readonly concurrency: number;
   readonly drainDurationMs: number;
   /** How long a terminating proxy keeps serving. Default 5000. */
   readonly terminationDrainDurationMs: number;
@@ -48,7 +46,7 @@ export function parseAgentProxyConfig(text: string | undefined, parse: ParseText
   const duration = (name: string): number => parseDurationMs(text_(name)) ?? parseDurationMs(DEFAULTS[name] as string) ?? 0;
   return {
     configPath: text_('configPath'), binaryPath: text_('binaryPath'), serviceCluster: text_('serviceCluster'), tracingServiceName: text_('tracingServiceName'),
-    discoveryAddress: text_('discoveryAddress'), proxyAdminPort: number('proxyAdminPort'), statusPort: number('statusPort'), concurrency: number('concurrency'),
+    discoveryAddress: text_('discoveryAddress'), proxyAdminPort: number('proxyAdminPort'), statusPort: number('statusPort'),
     drainDurationMs: duration('drainDuration'), terminationDrainDurationMs: duration('terminationDrainDuration'), statNameLength: number('statNameLength'),
     tracing: typeof raw['tracing'] === 'object' && raw['tracing'] !== null ? (raw['tracing'] as Record<string, unknown>) : undefined,
     raw,

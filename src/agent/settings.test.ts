@@ -33,6 +33,12 @@ describe('resolveSettings', () => {
 test('every argument of the injector is known', () =>
   expect(parseProxyArgs(['sidecar', '--domain', 'x', '--proxyLogLevel=a', '--proxyComponentLogLevel=b', '--log_output_level=c', '--concurrency', '2', '--stsPort=1', '--log_as_json', '--serviceCluster', 's']).problems).toEqual([]));
 
+test.each([
+  [['--concurrency', '3'], {}, { workers: 3, source: '--concurrency' }],
+  [[], { PROXY_CONFIG: '{"concurrency":0}', ISTIO_CPU_LIMIT: '2' }, { workers: 0, source: 'ProxyConfig' }],
+  [[], { ISTIO_CPU_LIMIT: '2' }, { workers: 2, source: 'CPU limit' }],
+])('workers by %j and %j', (args, extra, expected) => expect(resolveSettings(['sidecar', ...args], { ...env, ...extra }, () => undefined, [], '1').concurrency).toEqual(expected));
+
 test('parseDownwardFile', () => expect(parseDownwardFile('a="1"\n\nb="x=y"\n__proto__="p"\nbroken')).toEqual({ a: '1', b: 'x=y' }));
 
 describe('certificates', () => {

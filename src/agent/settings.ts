@@ -1,6 +1,7 @@
 // Everything one agent run is told: arguments, environment, the files of the downward API. Reading is handed in, so this stays testable.
 import { parseDurationMs } from '../base/duration.ts';
 import type { KeyType } from '../identity/csr.ts';
+import { resolveConcurrency, type Concurrency } from './concurrency.ts';
 import { buildProxyIdentity, type ProxyIdentity } from './node-metadata.ts';
 import { meshDefaults, parseAgentProxyConfig, type AgentProxyConfig, type ParseText } from './proxy-config.ts';
 
@@ -46,6 +47,7 @@ export interface AgentSettings {
   readonly exitOnZeroActiveConnections: boolean;
   /** Least time a terminating proxy keeps serving in that mode. Default 5000. */
   readonly minimumDrainMs: number;
+  readonly concurrency: Concurrency;
   readonly proxyLogLevel: string;
   readonly proxyComponentLogLevel: string;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'none';
@@ -126,6 +128,7 @@ export function resolveSettings(args: readonly string[], env: Env, readText: Rea
     dnsCapture: /^(1|t|true)$/i.test(env['ISTIO_META_DNS_CAPTURE'] ?? '') && !env['MELTEMI_SO_MARK'],
     exitOnZeroActiveConnections: /^(1|t|true)$/i.test(env['EXIT_ON_ZERO_ACTIVE_CONNECTIONS'] ?? ''),
     minimumDrainMs: durationMs(env['MINIMUM_DRAIN_DURATION']) ?? 5000,
+    concurrency: resolveConcurrency(flags.get('concurrency'), proxyConfig.raw['concurrency'], env['ISTIO_CPU_LIMIT']),
     proxyLogLevel: flags.get('proxyLogLevel') || 'warning',
     proxyComponentLogLevel: flags.get('proxyComponentLogLevel') || '',
     logLevel: agentLogLevel(flags.get('log_output_level') ?? ''),

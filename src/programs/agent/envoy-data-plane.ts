@@ -28,7 +28,8 @@ export async function startEnvoyDataPlane({ settings, controlPlane, secrets, nam
   const bootstrap = bootstrapOf(settings, xdsSocket, sdsSocket);
   const envoy = startEnvoy({
     binary: settings.envoyPath, configDirectory, bootstrap, logLevel: settings.proxyLogLevel, componentLogLevel: settings.proxyComponentLogLevel,
-    concurrency: proxyConfig.concurrency || 2, drainSeconds: Math.round(proxyConfig.drainDurationMs / 1000), parentShutdownSeconds: 0,
+    // Where nobody says anything, what Istio's default CPU limit of a proxy would give.
+    concurrency: settings.concurrency.source === 'nobody' ? 2 : settings.concurrency.workers, drainSeconds: Math.round(proxyConfig.drainDurationMs / 1000), parentShutdownSeconds: 0,
   });
   return {
     control: adminControl(proxyConfig.proxyAdminPort),

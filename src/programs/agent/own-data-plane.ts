@@ -1,6 +1,8 @@
 // Our own proxy as data plane, in the agent's process.
+import { availableParallelism } from 'node:os';
 import { createLogger } from '../../base/log.ts';
 import type { Unsubscribe } from '../../base/watchable.ts';
+import { oneCoreNotice } from '../../agent/concurrency.ts';
 import { channelOptions } from '../../agent/certificates/ca-client.ts';
 import type { ProxyControl } from '../../agent/status/admin-client.ts';
 import { createPrometheusServer, createReadinessServer } from '../../agent/status/local-listeners.ts';
@@ -21,6 +23,8 @@ const log = createLogger('xdsproxy');
 /** Starts our proxy with a discovery stream, the admin interface and the ports beside it. */
 export async function startOwnDataPlane(context: DataPlaneContext): Promise<RunningDataPlane> {
   const { settings, secrets, names, version } = context;
+  const notice = oneCoreNotice(settings.concurrency, availableParallelism());
+  if (notice !== undefined) log.warn(notice);
   const ads = openDiscovery(context);
   secrets.useControlPlane(ads);
   if (names.onNameTable) ads.subscribeAll(TYPE_URL.nameTable, names.onNameTable);
