@@ -30,6 +30,9 @@ const META_JSON = 'ISTIO_METAJSON_';
 export function buildProxyIdentity(input: NodeInput): ProxyIdentity {
   const metadata: Record<string, unknown> = {};
   const staticLabels: Record<string, string> = {};
+  // ProxyConfig's environment is the weaker one; a sidecar has it in both places.
+  const configured = (input.proxyConfig.raw['proxyMetadata'] as Readonly<Record<string, unknown>> | undefined) ?? {};
+  for (const [name, value] of Object.entries(configured)) if (name.startsWith(META)) metadata[name.slice(META.length)] = metaValue(name.slice(META.length), String(value));
   for (const [name, value] of Object.entries(input.env)) {
     if (value === undefined) continue;
     if (name.startsWith(META_JSON)) {
@@ -38,7 +41,8 @@ export function buildProxyIdentity(input: NodeInput): ProxyIdentity {
       if (name === `${META_JSON}LABELS`) Object.assign(staticLabels, map);
     } else if (name.startsWith(META)) metadata[name.slice(META.length)] = metaValue(name.slice(META.length), value);
   }
-  const labels: Record<string, string> = { ...input.podLabels, ...staticLabels };
+  const { 'pod-template-hash': _hash, ...podLabels } = input.podLabels;
+  const labels: Record<string, string> = { ...staticLabels, ...podLabels };
   const locality = localityOf(labels['istio-locality']);
   if (locality.text !== '') labels['istio-locality'] = locality.text;
   const annotations = input.podAnnotations;
@@ -96,11 +100,11 @@ function localityOf(label: string | undefined): { readonly text: string; readonl
 /** `node.cluster`: the service name in traces. */
 function serviceCluster(config: AgentProxyConfig, metadata: Readonly<Record<string, unknown>>, labels: Readonly<Record<string, string>>): string {
   const namespace = typeof metadata['NAMESPACE'] === 'string' ? metadata['NAMESPACE'] : '';
-  const canonical = labels['service.istio.io/canonical-name'];
-  if (config.tracingServiceName === 'CANONICAL_NAME_ONLY' && canonical) return canonical;
-  if (config.tracingServiceName === 'CANONICAL_NAME_AND_NAMESPACE' && canonical) return `${canonical}.${namespace || 'default'}`;
-  if (config.serviceCluster !== '' && config.serviceCluster !== 'istio-proxy') return config.serviceCluster;
   const workload = typeof metadata['WORKLOAD_NAME'] === 'string' ? metadata['WORKLOAD_NAME'] : '';
+  const canonical = labels['service.istio.io/canonical-name'] || labels['app.kubernetes.io/name'] || labels['app'] || workload || 'istio-proxy';
+  if (config.tracingServiceName === 'CANONICAL_NAME_AND_NAMESPACE' && namespace !== '') return `${canonical}.${namespace}`;
+  const asked = config.tracingServiceName.startsWith('CANONICAL_NAME') ? canonical : config.tracingServiceName === '' ? config.serviceCluster : '';
+  if (asked !== '' && asked !== 'istio-proxy') return asked;
   const name = labels['app'] || workload || 'istio-proxy';
   return namespace === '' ? (labels['app'] ? `${name}.default` : name) : `${name}.${namespace}`;
 }

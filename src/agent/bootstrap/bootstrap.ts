@@ -1,18 +1,19 @@
 // Envoy's bootstrap as Istio writes it: JSON with proto field names. Pure.
+import { formatProtoDuration, parseDurationMs } from '../../base/duration.ts';
 import type { ProxyIdentity } from '../node-metadata.ts';
 import type { AgentProxyConfig } from '../proxy-config.ts';
 import { collectorCluster, tlsToSds, tracingConfig } from './collectors.ts';
-import type { BootstrapInput } from './input.ts';
+import { isIpv6First, type BootstrapInput } from './input.ts';
 import { staticListeners } from './listeners.ts';
 import { statsConfig } from './stats.ts';
-import { grpcCluster, localCluster, pipeCluster, typed, type JsonMap } from './parts.ts';
+import { grpcCluster, localCluster, pipeCluster, socketAddress, typed, type JsonMap, type Resolution } from './parts.ts';
 
 /** Builds the bootstrap of one proxy. @see https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/bootstrap/v3/bootstrap.proto */
 export function buildBootstrap(input: BootstrapInput): JsonMap {
   const { proxyConfig, identity } = input;
-  const loopback = input.ipv6Only ? '::1' : '127.0.0.1';
-  const tracing = tracingConfig(proxyConfig, input.lightstepTokenPath);
-  const sinks = statsSinks(proxyConfig);
+  const loopback = isIpv6First(input) ? '::1' : '127.0.0.1';
+  const tracing = tracingConfig(proxyConfig, input.lightstepTokenPath, identity.cluster);
+  const sinks = statsSinks(proxyConfig, input.hostIp ?? '');
   return {
     application_log_config: { log_format: { text_format: '%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t' } },
     node: nodeOf(identity),
@@ -54,15 +55,20 @@ function nodeOf(identity: ProxyIdentity): JsonMap {
 /** Envoy's switches that Istio sets, then the user's. */
 function runtime(input: BootstrapInput): JsonMap {
   const own = (input.proxyConfig.raw['runtimeValues'] as Readonly<Record<string, unknown>> | undefined) ?? {};
-  return {
+  const flags: Record<string, unknown> = {
     're2.max_program_size.error_level': '32768',
     'envoy.deprecated_features:envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst': true,
     'envoy.reloadable_features.http_reject_path_with_fragment': false,
     'envoy.reloadable_features.fixed_heap_use_allocated': true,
     'envoy.reloadable_features.coalesce_lb_rebuilds_on_batch_update': false,
     ...(input.compliancePolicy === 'fips-140-2' ? { 'envoy.reloadable_features.google_grpc_disable_tls_13': true } : {}),
-    ...Object.fromEntries(Object.entries(own).map(([key, value]) => [key, value === 'true' ? true : value === 'false' ? false : (value as string)])),
   };
+  for (const [key, value] of Object.entries(own)) {
+    // Nothing takes one of ours back.
+    if (value === '') delete flags[key];
+    else flags[key] = value === 'true' ? true : value === 'false' ? false : value;
+  }
+  return flags;
 }
 
 /** Default: no limit. The ProxyConfig field wins over the environment. */
@@ -82,6 +88,7 @@ function dynamicResources(): JsonMap {
 
 function clusters(input: BootstrapInput, loopback: string): JsonMap[] {
   const { proxyConfig } = input;
+  const resolution: Resolution = { family: input.dualStack ? 'ALL' : input.ipv6Only ? 'V6_ONLY' : 'V4_ONLY', hostIp: input.hostIp ?? '' };
   const limits = { max_connections: 100_000, max_pending_requests: 100_000, max_requests: 100_000 };
   const list: (JsonMap | undefined)[] = [
     localCluster('prometheus_stats', loopback, proxyConfig.proxyAdminPort),
@@ -93,40 +100,44 @@ function clusters(input: BootstrapInput, loopback: string): JsonMap[] {
       upstream_connection_options: { tcp_keepalive: { keepalive_time: 300 } },
       max_requests_per_connection: 1,
     },
-    collectorCluster(proxyConfig),
-    serviceCluster(proxyConfig, 'envoyMetricsService', 'envoy_metrics_service'),
-    serviceCluster(proxyConfig, 'envoyAccessLogService', 'envoy_accesslog_service'),
+    collectorCluster(proxyConfig, resolution, input.meta),
+    serviceCluster(input, resolution, 'envoyMetricsService', 'envoy_metrics_service'),
+    serviceCluster(input, resolution, 'envoyAccessLogService', 'envoy_accesslog_service'),
   ];
   return list.filter((cluster): cluster is JsonMap => cluster !== undefined);
 }
 
 /** A gRPC collector of the user's (`envoyMetricsService`, `envoyAccessLogService`). */
-function serviceCluster(config: AgentProxyConfig, field: string, name: string): JsonMap | undefined {
-  const service = config.raw[field] as { address?: string; tlsSettings?: Readonly<Record<string, unknown>>; tcpKeepalive?: Readonly<Record<string, unknown>> } | undefined;
+function serviceCluster(input: BootstrapInput, resolution: Resolution, field: string, name: string): JsonMap | undefined {
+  const service = input.proxyConfig.raw[field] as { address?: string; tlsSettings?: Readonly<Record<string, unknown>>; tcpKeepalive?: Readonly<Record<string, unknown>> } | undefined;
   if (!service?.address) return undefined;
-  return { ...grpcCluster(name, service.address), ...(service.tlsSettings ? { transport_socket: tlsToSds(service.tlsSettings, ['h2']) } : {}) };
+  const alive = service.tcpKeepalive;
+  const seconds = (value: unknown): number => Math.floor((parseDurationMs(typeof value === 'string' ? value : '') ?? 0) / 1000);
+  const set = (key: string, value: number): JsonMap => (value > 0 ? { [key]: value } : {});
+  const keepalive = { ...set('keepalive_probes', Number(alive?.['probes'] ?? 0)), ...set('keepalive_time', seconds(alive?.['time'])), ...set('keepalive_interval', seconds(alive?.['interval'])) };
+  return {
+    ...grpcCluster(name, service.address, resolution),
+    ...tlsToSds(service.tlsSettings, name, true, input.meta),
+    ...(alive ? { upstream_connection_options: { tcp_keepalive: keepalive } } : {}),
+  };
 }
 
-function statsSinks(config: AgentProxyConfig): JsonMap[] {
+function statsSinks(config: AgentProxyConfig, hostIp: string): JsonMap[] {
   const sinks: JsonMap[] = [];
-  if (config.raw['envoyMetricsService'])
+  if ((config.raw['envoyMetricsService'] as { address?: string } | undefined)?.address)
     sinks.push(typed('envoy.stat_sinks.metrics_service', 'envoy.config.metrics.v3.MetricsServiceConfig', { transport_api_version: 'V3', grpc_service: { envoy_grpc: { cluster_name: 'envoy_metrics_service' } } }));
   const statsd = config.raw['statsdUdpAddress'];
-  if (typeof statsd === 'string' && statsd !== '') {
-    const colon = statsd.lastIndexOf(':');
-    sinks.push(typed('envoy.stat_sinks.statsd', 'envoy.config.metrics.v3.StatsdSink', { address: { socket_address: { address: statsd.slice(0, colon), port_value: Number(statsd.slice(colon + 1)) } } }));
-  }
+  if (typeof statsd === 'string' && statsd !== '') sinks.push(typed('envoy.stat_sinks.statsd', 'envoy.config.metrics.v3.StatsdSink', { address: socketAddress(statsd, hostIp) }));
   return sinks;
 }
 
 /** Intervals from annotations; eviction must be a whole multiple of flushing (5 s by default), or Envoy would refuse to start. */
 function statsTimes(annotations: Readonly<Record<string, string>>): JsonMap {
-  const seconds = (text: string | undefined): number | undefined => (/^\d+s$/.test(text ?? '') ? Number(text!.slice(0, -1)) : undefined);
-  const flush = seconds(annotations['sidecar.istio.io/statsFlushInterval']);
-  const evict = seconds(annotations['sidecar.istio.io/statsEvictionInterval']);
+  const flush = parseDurationMs(annotations['sidecar.istio.io/statsFlushInterval'] ?? '') ?? 0;
+  const evict = parseDurationMs(annotations['sidecar.istio.io/statsEvictionInterval'] ?? '') ?? 0;
   return {
-    ...(flush ? { stats_flush_interval: `${flush}s` } : {}),
-    ...(evict && evict % (flush ?? 5) === 0 ? { stats_eviction_interval: `${evict}s` } : {}),
+    ...(flush > 0 ? { stats_flush_interval: formatProtoDuration(flush) } : {}),
+    ...(evict > 0 && evict % (flush > 0 ? flush : 5000) === 0 ? { stats_eviction_interval: formatProtoDuration(evict) } : {}),
   };
 }
 

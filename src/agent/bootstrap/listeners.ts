@@ -1,5 +1,5 @@
 // Listeners that exist before any configuration arrives: metrics on 15090, readiness on 15021.
-import type { BootstrapInput } from './input.ts';
+import { isIpv6First, type BootstrapInput } from './input.ts';
 import { ROUTER, sdsSecret, typed, type JsonMap } from './parts.ts';
 
 /** The static listeners, in Istio's order. */
@@ -15,9 +15,13 @@ export function staticListeners(input: BootstrapInput): JsonMap[] {
 }
 
 function listenerBase(input: BootstrapInput, port: number): JsonMap {
-  const address = input.ipv6Only ? '::' : '0.0.0.0';
+  const [first, second] = isIpv6First(input) ? ['::', '0.0.0.0'] : ['0.0.0.0', '::'];
+  // Metrics can be kept on this machine; readiness is asked for by the kubelet.
+  const metadata = input.proxyConfig.raw['proxyMetadata'] as Readonly<Record<string, unknown>> | undefined;
+  const local = port === input.prometheusPort && metadata?.['METRICS_LOCALHOST_ACCESS_ONLY'] === 'true';
+  const at = (wildcard: string): JsonMap => ({ socket_address: { protocol: 'TCP', address: local ? (wildcard === '::' ? '::1' : '127.0.0.1') : wildcard, port_value: port } });
   // Whoever scrapes and probes must get through when the connection limit is reached.
-  return { name: `${address}_${port}`, address: { socket_address: { protocol: 'TCP', address, port_value: port } }, ignore_global_conn_limit: true, bypass_overload_manager: true };
+  return { name: `${first}_${port}`, address: at(first!), ...(input.dualStack ? { additional_addresses: [{ address: at(second!) }] } : {}), ignore_global_conn_limit: true, bypass_overload_manager: true };
 }
 
 function plainListener(input: BootstrapInput, port: number, manager: JsonMap): JsonMap {

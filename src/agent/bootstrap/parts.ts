@@ -31,18 +31,32 @@ export function pipeCluster(name: string, path: string): JsonMap {
   return { name, alt_stat_name: `${name};`, type: 'STATIC', connect_timeout: '1s', lb_policy: 'ROUND_ROBIN', load_assignment: endpoints(name, { pipe: { path } }), typed_extension_protocol_options: HTTP2 };
 }
 
-/** HTTP/1.1 to `host:port`, resolved by name. */
-export function dnsCluster(name: string, hostPort: string): JsonMap {
+/** Where names of collectors resolve to. */
+export interface Resolution {
+  /** Which addresses are looked up. */
+  readonly family: 'V4_ONLY' | 'V6_ONLY' | 'ALL';
+  /** What `$(HOST_IP)` stands for; empty leaves it. */
+  readonly hostIp: string;
+}
+
+/** `host:port` or `[v6]:port` as Envoy's address. */
+export function socketAddress(hostPort: string, hostIp: string): JsonMap {
   const colon = hostPort.lastIndexOf(':');
+  const host = hostPort.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return { socket_address: { address: host === '$(HOST_IP)' && hostIp !== '' ? hostIp : host, port_value: Number(hostPort.slice(colon + 1)) } };
+}
+
+/** HTTP/1.1 to `host:port`, resolved by name. */
+export function dnsCluster(name: string, hostPort: string, resolution: Resolution): JsonMap {
   return {
-    name, alt_stat_name: `${name};`, type: 'STRICT_DNS', respect_dns_ttl: true, dns_lookup_family: 'V4_ONLY', connect_timeout: '1s', lb_policy: 'ROUND_ROBIN',
-    load_assignment: endpoints(name, { socket_address: { address: hostPort.slice(0, colon), port_value: Number(hostPort.slice(colon + 1)) } }),
+    name, alt_stat_name: `${name};`, type: 'STRICT_DNS', respect_dns_ttl: true, dns_lookup_family: resolution.family, connect_timeout: '1s', lb_policy: 'ROUND_ROBIN',
+    load_assignment: endpoints(name, socketAddress(hostPort, resolution.hostIp)),
   };
 }
 
 /** gRPC to `host:port`, resolved by name. */
-export function grpcCluster(name: string, hostPort: string): JsonMap {
-  return { ...dnsCluster(name, hostPort), typed_extension_protocol_options: HTTP2 };
+export function grpcCluster(name: string, hostPort: string, resolution: Resolution): JsonMap {
+  return { ...dnsCluster(name, hostPort, resolution), typed_extension_protocol_options: HTTP2 };
 }
 
 /** A secret of the agent. */

@@ -31,8 +31,10 @@ const REGEXPS = ['vhost\\..*\\.route\\..*'];
 
 /** `stats_config`: everything else is not even counted, which is what keeps a sidecar small. */
 export function statsConfig(input: BootstrapInput): JsonMap {
-  const list = (name: string): string[] => (input.annotations[`sidecar.istio.io/${name}`] ?? '').split(',').filter((part) => part !== '').flatMap((part) => withPodIps(part, input.instanceIps));
+  const list = (name: string): string[] => (input.annotations[`sidecar.istio.io/${name}`] ?? '').split(',').filter((part) => part !== '');
   const matcher = (input.proxyConfig.raw['proxyStatsMatcher'] as { inclusionPrefixes?: string[]; inclusionSuffixes?: string[]; inclusionRegexps?: string[] } | undefined) ?? {};
+  // An annotation stands in place of the ProxyConfig's list.
+  const included = (name: string, configured: readonly string[] | undefined): string[] => (input.annotations[`sidecar.istio.io/${name}`] ? list(name) : (configured ?? [])).flatMap((part) => withPodIps(part, input.instanceIps));
   const extra = [...((input.proxyConfig.raw['extraStatTags'] as readonly string[] | undefined) ?? []), ...list('extraStatTags')];
   const tag = ([tag_name, regex]: readonly [string, string]): JsonMap => ({ tag_name, regex });
   const buckets = histogramBuckets(input.annotations['sidecar.istio.io/statsHistogramBuckets']);
@@ -40,7 +42,7 @@ export function statsConfig(input: BootstrapInput): JsonMap {
     use_all_default_tags: false,
     stats_tags: [
       ...TAGS.map(tag),
-      ...[...new Set(extra)].map((name) => tag([name, `(${name}=\\.=(.*?);\\.;)`])),
+      ...[...new Set(extra.filter((name) => name !== ''))].map((name) => tag([name, `(${name}=\\.=(.*?);\\.;)`])),
       ...LATE_TAGS.map(tag),
     ],
     ...(buckets.length > 0 ? { histogram_bucket_settings: buckets } : {}),
@@ -48,9 +50,9 @@ export function statsConfig(input: BootstrapInput): JsonMap {
       inclusion_list: {
         patterns: [
           { prefix: 'reporter=' },
-          ...[...PREFIXES, ...(matcher.inclusionPrefixes ?? []), ...list('statsInclusionPrefixes'), 'component', 'istio'].map((prefix) => ({ prefix })),
-          ...[...SUFFIXES, ...(input.countActiveConnections ? ['downstream_cx_active'] : []), ...(matcher.inclusionSuffixes ?? []), ...list('statsInclusionSuffixes')].map((suffix) => ({ suffix })),
-          ...[...REGEXPS, ...(matcher.inclusionRegexps ?? []), ...list('statsInclusionRegexps')].map((regex) => ({ safe_regex: { regex } })),
+          ...[...PREFIXES, ...included('statsInclusionPrefixes', matcher.inclusionPrefixes), 'component', 'istio'].map((prefix) => ({ prefix })),
+          ...[...SUFFIXES, ...(input.countActiveConnections ? ['downstream_cx_active'] : []), ...included('statsInclusionSuffixes', matcher.inclusionSuffixes)].map((suffix) => ({ suffix })),
+          ...[...REGEXPS, ...included('statsInclusionRegexps', matcher.inclusionRegexps)].map((regex) => ({ safe_regex: { regex } })),
         ],
       },
     },

@@ -10,6 +10,8 @@ export function bootstrapOf(settings: AgentSettings, xdsSocket: string, sdsSocke
     identity, proxyConfig, instanceIps, xdsSocket, sdsSocket,
     annotations: (identity.metadata['ANNOTATIONS'] as Readonly<Record<string, string>> | undefined) ?? {},
     ipv6Only: instanceIps.every((ip) => ip.includes(':')),
+    dualStack: process.env['ISTIO_DUAL_STACK'] === 'true' && instanceIps.some((ip) => ip.includes(':')) && instanceIps.some((ip) => !ip.includes(':')),
+    hostIp: process.env['HOST_IP'] ?? '',
     prometheusPort: ports.prometheus, readinessPort: ports.readiness, secureMetricsPort: 0, secureMergedMetricsPort: 0,
     outlierLogPath: '', lightstepTokenPath: resolve('/', proxyConfig.configPath, 'lightstep_access_token.txt'), compliancePolicy: process.env['COMPLIANCE_POLICY'] ?? '',
     socketMark: settings.socketMark, countActiveConnections: settings.exitOnZeroActiveConnections, meta: identity.metadata,

@@ -55,7 +55,7 @@ export const judge: Judge = {
       },
     });
     const actual = comparable(buildBootstrap({
-      identity, proxyConfig, annotations: data.podAnnotations, instanceIps: data.node.instanceIPs, ipv6Only: false,
+      identity, proxyConfig, annotations: data.podAnnotations, instanceIps: data.node.instanceIPs, ipv6Only: data.node.instanceIPs.length > 0 && data.node.instanceIPs.every((ip) => ip.includes(':')), hostIp: data.env['HOST_IP'] ?? '',
       prometheusPort: agent.envoyPrometheusPort, readinessPort: agent.envoyStatusPort, secureMetricsPort: agent.envoySecureMetricsPort, secureMergedMetricsPort: agent.envoySecureMergedMetricsPort,
       xdsSocket: '/tmp/XDS', sdsSocket: `./var/run/secrets/workload-spiffe-uds/${agent.workloadIdentitySocketFile}`, outlierLogPath: agent.outlierLogPath,
       lightstepTokenPath: '/test-path/lightstep_access_token.txt', compliancePolicy: agent.compliancePolicy ?? '', socketMark: 0, countActiveConnections: false, meta: identity.metadata,
