@@ -66,6 +66,8 @@ const BUILT_IN: readonly ImageRow[] = [
   { repository: 'go-httpbin', program: sample('httpbin') },
   { repository: 'ext-authz', program: sample('ext-authz') },
   { repository: 'jwt-server', program: sample('jwt-server') },
+  { repository: 'oidc-provider', program: sample('oidc-provider') },
+  { repository: 'oidc-login', program: sample('oidc-login') },
   // As the image's own entry point does: options go to curl, anything else is a command.
   { repository: 'curlimages/curl', program: { entrypoint: ['/bin/sh', '-c', 'case "$1" in ""|-*) exec curl "$@";; esac; exec "$@"', 'entrypoint'], cmd: [], user: 100 } },
   { repository: 'sleep', program: { entrypoint: [], cmd: ['/bin/sh', '-c', 'sleep infinity'], user: 100 } },

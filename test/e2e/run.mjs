@@ -1,4 +1,4 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|loopback|attach|bookinfo|machine|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|loopback|attach|bookinfo|machine|oidc|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
 import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
 import { machine, MACHINE_STEPS } from './machine.mjs';
 import { loopback } from './loopback.mjs';
+import { oidc, OIDC_STEPS } from './oidc.mjs';
 
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
 /** Steps a suite has: what is counted as skipped when it cannot run. */
@@ -61,6 +62,13 @@ for (const dataPlane of included('bookinfo') ? wanted : []) {
     continue;
   }
   suites.push(suite);
+}
+for (const dataPlane of included('oidc') ? wanted : []) {
+  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
+  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
+  const suite = new Suite(`login at the gateway on ${dataPlane}`);
+  if (obstacle) suite.skip(OIDC_STEPS, obstacle);
+  suites.push(obstacle ? suite : await oidc(dataPlane, envoy));
 }
 for (const dataPlane of included('machine') ? wanted : []) {
   const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
