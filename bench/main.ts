@@ -10,7 +10,9 @@ import type { Contender, Measurement, Question, TargetArguments } from './target
 const option = (name: string): string | undefined => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
 const quick = process.argv.includes('--quick');
 const ROUNDS = quick ? 1 : 3;
-const SECONDS = quick ? 2 : 5;
+const SECONDS = Number(option('--seconds') ?? (quick ? 2 : 5));
+/** No scenario begins later. */
+const LAST_START_MS = Number(option('--minutes') ?? Number.POSITIVE_INFINITY) * 60_000;
 
 const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`], { stdio: 'ignore' }).status === 0;
 
@@ -87,6 +89,10 @@ async function main(): Promise<void> {
   const failures: string[] = [];
   try {
     for (const scenario of SCENARIOS.filter(({ name }) => name.includes(option('--scenario') ?? ''))) {
+      if (performance.now() > LAST_START_MS) {
+        absent.push(`${scenario.name}: no time was left`);
+        continue;
+      }
       try {
         await runScenario(scenario, opponents, rows);
       } catch (error) {
