@@ -24,7 +24,7 @@ const NO_TRANSLATION = 'experimental.istio.io/disable-gateway-port-translation';
 
 /**
  * All servers of the Gateways on this router, oldest first, grouped by the address they listen on. Plain HTTP servers share a port; so do TLS servers with
- * different hosts; anything else on a taken port is dropped, as Istio does (the analyzers say so).
+ * different hosts, and one server without TLS that comes after them; anything else on a taken port is dropped, as Istio does (the analyzers say so).
  */
 export function gatewayPorts(view: ProxyView): readonly GatewayPort[] {
   const ports = new Map<string, { bind: string; port: number; kind: GatewayPort['kind']; servers: GatewayServer[]; hosts: Set<string> }>();
@@ -35,7 +35,10 @@ export function gatewayPorts(view: ProxyView): readonly GatewayPort[] {
         const bind = server.bind || '0.0.0.0';
         const key = `${bind}:${port}`;
         const entry = ports.get(key) ?? { bind, port, kind, servers: [], hosts: new Set<string>() };
-        if (entry.kind !== kind || (kind === 'tcp' && entry.servers.length > 0 && entry.servers[0]!.server.port.protocol !== server.port.protocol)) continue;
+        const plainBesideTls = entry.kind === 'tls' && kind !== 'tls' && entry.servers.every((other) => kindOf(other.server) === 'tls');
+        if (entry.kind !== kind && !plainBesideTls) continue;
+        // Nothing tells two servers of plain TCP apart.
+        if (kind === 'tcp' && entry.kind === 'tcp' && entry.servers.length > 0) continue;
         if (kind === 'tls') {
           if (server.hosts.some(({ host }) => entry.hosts.has(host))) continue;
           for (const { host } of server.hosts) entry.hosts.add(host);
@@ -46,7 +49,8 @@ export function gatewayPorts(view: ProxyView): readonly GatewayPort[] {
   return [...ports.values()];
 }
 
-function kindOf(server: Server): GatewayPort['kind'] {
+/** What tells connections of a server apart: nothing (`tcp`), its host header or its TLS server name. */
+export function kindOf(server: Server): GatewayPort['kind'] {
   if (server.port.protocol === 'HTTPS' || server.port.protocol === 'TLS') return 'tls';
   if (isHttp(server.port.protocol)) return server.tls && !server.tls.httpsRedirect ? 'tls' : 'http';
   return 'tcp';

@@ -26,6 +26,8 @@ interface Entry {
   readonly bind: string;
   readonly port: number;
   protocol: ListenerProtocol;
+  /** What the port's first service declares; once the listener sniffs, nothing. */
+  declared: string;
   /** RDS name when HTTP is served. */
   routes: string | undefined;
   readonly chains: L4Chain[];
@@ -64,21 +66,21 @@ function addPort(view: ProxyView, entries: Map<string, Entry>, service: Service,
     // The application calls this address for whatever service it names.
     const bind = egress.bind || (wildcard === WILDCARD_V6 ? '::1' : '127.0.0.1');
     const chains = protocol === 'http' ? [] : outboundL4Chains(view, service, port, { subnets: [], needSni: true });
-    put(entries, bind, port.number, protocol, protocol === 'tcp' ? undefined : String(port.number), chains, egress.opened);
+    put(entries, bind, port, protocol === 'tcp' ? undefined : String(port.number), chains, egress.opened);
     if (egress.opened) return;
   }
   if (protocol === 'http') {
-    put(entries, wildcard, port.number, 'http', String(port.number), []);
+    put(entries, wildcard, port, String(port.number), []);
     return;
   }
   const single = service.addresses.filter((address) => !address.includes('/') || isWholeAddress(address)).map((address) => address.split('/')[0]!);
   const ranges = service.addresses.filter((address) => address.includes('/') && !isWholeAddress(address));
   const ownAddresses = single.length > 0 || ranges.length > 0 ? single : podAddresses(view, service, port);
   for (const address of ownAddresses)
-    put(entries, address, port.number, protocol, protocol === 'auto' ? hostWithPort(service.hostname, port.number) : undefined, outboundL4Chains(view, service, port, { subnets: [], needSni: false }));
+    put(entries, address, port, protocol === 'auto' ? hostWithPort(service.hostname, port.number) : undefined, outboundL4Chains(view, service, port, { subnets: [], needSni: false }));
   if (ownAddresses.length > 0 && ranges.length === 0) return;
   // No address to listen on (or a range): the wildcard, where only ranges and server names tell services apart.
-  put(entries, wildcard, port.number, protocol, protocol === 'auto' ? String(port.number) : undefined, outboundL4Chains(view, service, port, { subnets: ranges, needSni: true }));
+  put(entries, wildcard, port, protocol === 'auto' ? String(port.number) : undefined, outboundL4Chains(view, service, port, { subnets: ranges, needSni: true }));
 }
 
 function isWholeAddress(cidr: string): boolean {
@@ -92,22 +94,29 @@ function podAddresses(view: ProxyView, service: Service, port: ServicePort): rea
   return [...new Set(addresses)].filter((address) => !view.proxy.ipAddresses.includes(address));
 }
 
+/** Servers of these speak first, so nobody can tell them from others by looking at what the client says. */
+const SERVER_FIRST: ReadonlySet<string> = new Set(['Mongo', 'MySQL']);
+
 /**
- * Puts a service port on an address. HTTP shares with HTTP; sniffed ports share with either; HTTP and declared TCP cannot share: the older service keeps
- * the address, as in Istio.
+ * Puts a service port on an address. HTTP shares with HTTP; anything else that shares makes the listener sniff, as in Istio: HTTP goes by host name, the
+ * rest to the first service that matches. Protocols in which the server speaks first share only with themselves.
  */
-function put(entries: Map<string, Entry>, bind: string, port: number, protocol: ListenerProtocol, routes: string | undefined, chains: readonly L4Chain[], opened = false): void {
+function put(entries: Map<string, Entry>, bind: string, { number: port, protocol: declared }: ServicePort, routes: string | undefined, chains: readonly L4Chain[], opened = false): void {
   const key = `${bind}_${port}`;
+  const protocol = listenerProtocolOf(declared);
   let entry = entries.get(key);
-  if (!entry) entries.set(key, (entry = { bind, port, protocol, routes, chains: [], taken: new Set(), opened }));
-  else if (entry.protocol !== protocol) {
-    if (entry.protocol !== 'auto' && protocol !== 'auto') return;
-    // One of both is sniffed, so the listener sniffs and serves both.
-    entry.protocol = 'auto';
-    entry.routes ??= routes;
+  if (!entry) entries.set(key, (entry = { bind, port, protocol, declared, routes, chains: [], taken: new Set(), opened }));
+  else {
+    if (entry.declared !== declared && (SERVER_FIRST.has(entry.declared) || SERVER_FIRST.has(declared))) return;
+    if (entry.protocol !== protocol) {
+      entry.protocol = 'auto';
+      entry.declared = '';
+      entry.routes ??= routes;
+    }
   }
   for (const chain of chains) {
-    const match = [...chain.sniHosts, ...chain.subnets.map((subnet) => networkText(subnet))].sort().join(',');
+    const names = chain.sniHosts.includes('*') ? [] : chain.sniHosts;
+    const match = [...names, ...chain.subnets.map((subnet) => networkText(subnet))].sort().join(',');
     if (entry.taken.has(match)) continue;
     entry.taken.add(match);
     entry.chains.push(chain);
