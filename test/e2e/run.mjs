@@ -1,23 +1,36 @@
-// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite local|loopback|attach|bookinfo|machine|oidc|certificates|certificates-short] [--data-plane proxy|envoy] [--json FILE]`.
-import { existsSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+// End-to-end runs with real kubectl, real sockets and, where it can be had, real Envoy. `node test/e2e/run.mjs [--suite NAME] [--data-plane proxy|envoy] [--json FILE]`; SUITES has the names.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { attach } from './attach.mjs';
 import { bookinfo } from './bookinfo.mjs';
 import { certificates, CERTIFICATES_STEPS } from './certificates.mjs';
 import { has, root, Suite } from './harness.mjs';
 import { local } from './local.mjs';
-import { machine, MACHINE_STEPS } from './machine.mjs';
 import { loopback } from './loopback.mjs';
+import { machine, MACHINE_STEPS } from './machine.mjs';
 import { oidc, OIDC_STEPS } from './oidc.mjs';
 
+const NETNS_TOOLS = ['kubectl', 'ip', 'iptables-restore', 'unshare', 'curl'];
+
+/**
+ * Suites by name: `variants` run by default (data planes where the variant is one, and then `--data-plane` chooses another), `onDemand` suites only when
+ * they are asked for; `steps` is what is counted as skipped when a suite cannot run.
+ */
+const SUITES = {
+  local: { title: (user) => `one machine as ${user}`, steps: 24, tools: NETNS_TOOLS, root: true, variants: ['root', 'user'], run: (user) => local(user) },
+  loopback: { title: () => 'bookinfo without privileges', steps: 22, tools: ['kubectl', 'unshare', 'nsenter', 'setpriv', 'curl'], root: true, variants: ['proxy'], run: () => loopback() },
+  attach: { title: (network) => `attach on ${network}`, steps: 4, tools: NETNS_TOOLS, variants: ['netns', 'loopback'], run: (network) => attach(network) },
+  bookinfo: { title: (dataPlane) => `bookinfo on ${dataPlane}`, steps: 22, tools: NETNS_TOOLS, planes: true, variants: ['proxy', 'envoy'], run: (dataPlane, envoy) => bookinfo(dataPlane, envoy) },
+  oidc: { title: (dataPlane) => `login at the gateway on ${dataPlane}`, steps: OIDC_STEPS, tools: NETNS_TOOLS, planes: true, variants: ['proxy'], run: (dataPlane, envoy) => oidc(dataPlane, envoy) },
+  machine: { title: (dataPlane) => `a machine outside of Kubernetes on ${dataPlane}`, steps: MACHINE_STEPS, tools: [...NETNS_TOOLS, 'nsenter', 'setpriv'], root: true, planes: true, variants: ['proxy'], run: (dataPlane, envoy) => machine(dataPlane, envoy) },
+  'certificates-short': { title: (dataPlane) => `certificates on ${dataPlane}`, steps: CERTIFICATES_STEPS, tools: NETNS_TOOLS, planes: true, variants: ['proxy'], run: (dataPlane, envoy) => certificates('short', dataPlane, envoy) },
+  // Ten renewals of two-minute certificates last eleven minutes.
+  certificates: { title: (dataPlane) => `certificates on ${dataPlane}`, steps: CERTIFICATES_STEPS, tools: NETNS_TOOLS, planes: true, onDemand: true, variants: ['proxy', 'envoy'], run: (dataPlane, envoy) => certificates('long', dataPlane, envoy) },
+};
+
 const option = (name) => (process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined);
-/** Steps a suite has: what is counted as skipped when it cannot run. */
-const BOOKINFO_STEPS = 22;
-const LOCAL_STEPS = 24;
-const LOOPBACK_STEPS = 22;
-const ATTACH_STEPS = 4;
 
 function findEnvoy() {
   const cached = join(process.env.MELTEMI_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'meltemi'), 'envoy-1.40.0/envoy/_bin/envoy');
@@ -25,69 +38,58 @@ function findEnvoy() {
   return [process.env.ENVOY_BIN, onPath, cached].find((path) => path && existsSync(path));
 }
 
-/** An ordinary user must be able to run our programs: a clone below a closed home directory cannot be tried as one. */
+/** Other users (uid 1000, and 1337 of sidecars) must be able to run our programs. */
 function readableByUsers() {
   return spawnSync('setpriv', ['--reuid=1000', '--regid=1000', '--clear-groups', process.execPath, join(root, 'dist/meltemi.js'), '--version'], { stdio: 'ignore' }).status === 0;
 }
 
-const suites = [];
-const wanted = option('--data-plane') ? [option('--data-plane')] : ['proxy', 'envoy'];
-const missing = ['kubectl', 'ip', 'iptables-restore', 'unshare', 'curl'].filter((tool) => !has(tool));
-const included = (name) => (option('--suite') ?? (option('--data-plane') ? 'bookinfo' : name)) === name;
-for (const mode of included('local') ? ['root', 'user'] : []) {
-  const suite = new Suite(`one machine as ${mode}`);
-  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become both users' : mode === 'user' && !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
-  if (obstacle) suite.skip(LOCAL_STEPS, obstacle);
-  suites.push(obstacle ? suite : await local(mode));
-}
-if (included('loopback')) {
-  const suite = new Suite('bookinfo without privileges');
-  const absent = ['kubectl', 'unshare', 'nsenter', 'setpriv', 'curl'].filter((tool) => !has(tool));
-  const obstacle = absent.length > 0 ? `${absent.join(', ')} cannot be found` : process.getuid() !== 0 ? 'only root can become a user without privileges' : !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
-  if (obstacle) suite.skip(LOOPBACK_STEPS, obstacle);
-  suites.push(obstacle ? suite : await loopback());
-}
-for (const network of included('attach') ? ['netns', 'loopback'] : []) {
-  const suite = new Suite(`attach on ${network}`);
-  if (missing.length > 0) suite.skip(ATTACH_STEPS, `${missing.join(', ')} cannot be found`);
-  suites.push(missing.length > 0 ? suite : await attach(network));
-}
-for (const dataPlane of included('bookinfo') ? wanted : []) {
-  const suite = new Suite(`bookinfo on ${dataPlane}`);
-  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
-  if (missing.length > 0) suite.skip(BOOKINFO_STEPS, `${missing.join(', ')} cannot be found`);
-  else if (dataPlane === 'envoy' && !envoy) suite.skip(BOOKINFO_STEPS, 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy');
-  else {
-    suites.push(await bookinfo(dataPlane, envoy));
-    continue;
+/** A clone below a closed home directory is tried from a copy that everybody may read (hard links where the file system allows). */
+function runFromCopy() {
+  const copy = mkdtempSync(join(tmpdir(), 'meltemi-e2e-'));
+  const json = option('--json');
+  const args = process.argv.slice(2).map((word) => (word === json ? resolve(json) : word));
+  const paths = ['dist', 'node_modules', 'package.json', 'samples', 'scripts', 'examples', 'test'].map((name) => join(root, name));
+  try {
+    spawnSync('chmod', ['755', copy]);
+    if (spawnSync('cp', ['-al', ...paths, copy], { stdio: 'ignore' }).status !== 0 && spawnSync('cp', ['-a', ...paths, copy], { stdio: 'inherit' }).status !== 0) return 1;
+    return spawnSync(process.execPath, [join(copy, 'test/e2e/run.mjs'), ...args], { stdio: 'inherit', env: { ...process.env, MELTEMI_E2E_COPY: '1' } }).status ?? 1;
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
   }
-  suites.push(suite);
 }
-for (const dataPlane of included('oidc') ? wanted : []) {
-  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
-  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
-  const suite = new Suite(`login at the gateway on ${dataPlane}`);
-  if (obstacle) suite.skip(OIDC_STEPS, obstacle);
-  suites.push(obstacle ? suite : await oidc(dataPlane, envoy));
+
+/** Why a suite cannot be run here. */
+function obstacleOf(suite, variant, envoy) {
+  const missing = suite.tools.filter((tool) => !has(tool));
+  if (missing.length > 0) return `${missing.join(', ')} cannot be found`;
+  if (suite.root && process.getuid() !== 0) return 'only root can become the users it needs';
+  if (variant === 'envoy' && !envoy) return 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy';
+  return suite.root && !readableByUsers() ? 'users other than root cannot read this clone or Node' : undefined;
 }
-for (const dataPlane of included('machine') ? wanted : []) {
-  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
-  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : process.getuid() !== 0 || !has('nsenter') || !has('setpriv') ? 'only root with nsenter and setpriv can make a machine' : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
-  const suite = new Suite(`a machine outside of Kubernetes on ${dataPlane}`);
-  if (obstacle) suite.skip(MACHINE_STEPS, obstacle);
-  suites.push(obstacle ? suite : await machine(dataPlane, envoy));
+
+async function main() {
+  const wanted = option('--suite') ?? (option('--data-plane') ? 'bookinfo' : undefined);
+  if (wanted !== undefined && !Object.hasOwn(SUITES, wanted)) throw new Error(`--suite is one of ${Object.keys(SUITES).join(', ')}`);
+  const done = [];
+  for (const [name, suite] of Object.entries(SUITES)) {
+    if (wanted === undefined ? suite.onDemand : wanted !== name) continue;
+    for (const variant of suite.planes && option('--data-plane') ? [option('--data-plane')] : suite.variants) {
+      const envoy = variant === 'envoy' ? findEnvoy() : undefined;
+      const obstacle = obstacleOf(suite, variant, envoy);
+      if (obstacle === undefined) done.push(await suite.run(variant, envoy));
+      else {
+        const skipped = new Suite(suite.title(variant));
+        skipped.skip(suite.steps, obstacle);
+        done.push(skipped);
+      }
+    }
+  }
+  const sum = (key) => done.reduce((total, suite) => total + suite[key], 0);
+  const result = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), names: done.map((suite) => suite.names) };
+  if (option('--json')) writeFileSync(option('--json'), JSON.stringify(result, null, 2));
+  console.log(`end to end: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
+  return result.failed === 0 ? 0 : 1;
 }
-// Ten renewals of two-minute certificates last eleven minutes: only when asked for. A short run on our own proxy is part of every run.
-const length = option('--suite') === 'certificates' ? 'long' : included('certificates-short') ? 'short' : undefined;
-for (const dataPlane of length === undefined ? [] : length === 'short' && !option('--data-plane') ? ['proxy'] : wanted) {
-  const envoy = dataPlane === 'envoy' ? findEnvoy() : undefined;
-  const obstacle = missing.length > 0 ? `${missing.join(', ')} cannot be found` : dataPlane === 'envoy' && !envoy ? 'no Envoy: set ENVOY_BIN or run scripts/setup.sh --with-envoy' : undefined;
-  const suite = new Suite(`certificates on ${dataPlane}`);
-  if (obstacle) suite.skip(CERTIFICATES_STEPS, obstacle);
-  suites.push(obstacle ? suite : await certificates(length, dataPlane, envoy));
-}
-const sum = (key) => suites.reduce((total, suite) => total + suite[key], 0);
-const result = { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), names: suites.map((suite) => suite.names) };
-if (option('--json')) writeFileSync(option('--json'), JSON.stringify(result, null, 2));
-console.log(`end to end: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`);
-process.exit(result.failed === 0 ? 0 : 1);
+
+const closed = process.getuid?.() === 0 && has('setpriv') && !process.env.MELTEMI_E2E_COPY && existsSync(join(root, 'dist/meltemi.js')) && !readableByUsers();
+process.exit(closed ? runFromCopy() : await main());
