@@ -23,6 +23,8 @@ export interface BehaviourCase {
   readonly changes?: readonly Change[];
   /** How often all changes are made. Default 1. */
   readonly rounds?: number;
+  /** Tell all that is seen, to compare data planes. */
+  readonly compare?: boolean;
 }
 
 /** One client with one connection, calling without a break. */

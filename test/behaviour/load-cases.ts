@@ -7,7 +7,7 @@ import type { BehaviourCase, Call, CaseFile, Change, Load } from './case.ts';
 
 const CALL_KEYS = new Set(['to', 'inbound', 'gateway', 'from', 'protocol', 'method', 'path', 'host', 'headers', 'body', 'send', 'halfClose', 'untilEnd', 'tls', 'repeat', 'parallel', 'keepAlive', 'afterMs', 'expect']);
 const EXPECT_KEYS = new Set(['status', 'body', 'headers', 'trailers', 'grpcStatus', 'backend', 'counts', 'statuses', 'received', 'cluster', 'routeName', 'flags', 'details', 'log', 'durationMs', 'closed', 'sticky', 'certificate', 'alpn']);
-const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats', 'load', 'changes', 'rounds']);
+const CASE_KEYS = new Set(['name', 'backends', 'calls', 'call', 'stats', 'load', 'changes', 'rounds', 'compare']);
 const LOAD_KEYS = new Set(['call', 'status', 'connection', 'served']);
 const CHANGE_KEYS = new Set(['put', 'remove', 'unsettled', 'waitMs']);
 const SCRIPT_KEYS = new Set(['status', 'headers', 'body', 'delayMs', 'end', 'grpcStatus', 'trailers', 'raw', 'echo', 'times']);
@@ -21,6 +21,7 @@ interface RawCase {
   readonly load?: readonly Load[];
   readonly changes?: readonly Change[];
   readonly rounds?: number;
+  readonly compare?: boolean;
 }
 
 interface RawFile {
@@ -84,7 +85,7 @@ function toCase(file: string, raw: RawCase): BehaviourCase {
     known(change, CHANGE_KEYS, raw.name);
     readObjects(change.put ?? '');
   }
-  return { id: `${file}/${raw.name}`, backends: raw.backends ?? {}, calls, stats: raw.stats ?? {}, ...(raw.load && { load: raw.load, changes: raw.changes ?? [], rounds: raw.rounds ?? 1 }) };
+  return { id: `${file}/${raw.name}`, backends: raw.backends ?? {}, calls, stats: raw.stats ?? {}, ...(raw.load && { load: raw.load, changes: raw.changes ?? [], rounds: raw.rounds ?? 1 }), ...(raw.compare && { compare: true }) };
 }
 
 function known(value: object, keys: ReadonlySet<string>, where: string): void {

@@ -8,6 +8,7 @@ import { parse } from 'yaml';
 import { findEnvoy } from '../../src/agent/envoy/find-envoy.ts';
 import type { CaseFile } from './case.ts';
 import type { TargetArguments, TargetMessage } from './target.ts';
+import { differences, type Sight } from './compare.ts';
 import { InProcessFile } from './in-process.ts';
 import { loadCases, loadSamples, readObjects } from './load-cases.ts';
 import { reachabilityCases } from './reachability.ts';
@@ -20,6 +21,7 @@ interface Outcome {
   readonly id: string;
   readonly problems: readonly string[];
   readonly durationMs: number;
+  readonly sight?: Sight;
 }
 
 interface TargetOutcome {
@@ -130,10 +132,26 @@ async function soak(seconds: number): Promise<number> {
     const reason = missing(target, envoy);
     return reason === undefined ? runDataPlane(target, envoy ?? '', '', folder) : { target, outcomes: [], skipped: ids.map((id) => ({ id, reason })), notApplicable: 0 };
   }));
+  const compared = compare(all);
   const status = report(all, [], new Set(ids), Date.now() - startMs);
+  console.log(`soak: ${compared} calls were the same on both data planes in all that could be seen`);
   if (status === 0 && problems.length === 0) rmSync(folder, { recursive: true, force: true });
   else console.log(`soak: the meshes are in ${folder}`);
   return problems.length > 0 ? 1 : status;
+}
+
+/** Adds to the first data plane's problems what the second one did otherwise; the number of calls without a difference. */
+function compare([ours, oracle]: TargetOutcome[]): number {
+  const there = new Map(oracle?.outcomes.map(({ id, sight }) => [id, sight]));
+  let same = 0;
+  for (const { id, sight, problems } of ours?.outcomes ?? []) {
+    const other = there.get(id);
+    if (!sight || !other) continue;
+    const found = differences(sight, other, [ours!.target, oracle!.target]);
+    (problems as string[]).push(...found);
+    if (found.length === 0) same++;
+  }
+  return same;
 }
 
 function report(all: readonly TargetOutcome[], known: readonly KnownDifference[], ids: ReadonlySet<string>, durationMs: number): number {

@@ -7,7 +7,8 @@ import type { KubeObject } from '../../src/objects/meta.ts';
 import { Backends } from './backends.ts';
 import { makeCalls } from './calls.ts';
 import { changeUnderLoad } from './change-under-load.ts';
-import type { BehaviourCase, Call, CaseFile, Seen } from './case.ts';
+import type { BehaviourCase, Call, CaseFile, ReceivedRequest, Seen } from './case.ts';
+import { sightOf, type Sight } from './compare.ts';
 import { layered, TestControlPlane } from './control-plane.ts';
 import { TestIdentities } from './identities.ts';
 import { asksLog, judgeCall, judgeLog } from './judge.ts';
@@ -31,13 +32,15 @@ export interface TargetArguments {
 
 /** What the parent reads, a line each. */
 export type TargetMessage =
-  | { readonly kind: 'result'; readonly id: string; readonly problems: readonly string[]; readonly durationMs: number }
+  | { readonly kind: 'result'; readonly id: string; readonly problems: readonly string[]; readonly durationMs: number; readonly sight?: Sight }
   | { readonly kind: 'note'; readonly text: string };
 
 interface Pending {
   readonly id: string;
   readonly problems: string[];
   readonly durationMs: number;
+  /** What the call's backends got, where data planes are compared. */
+  readonly received?: readonly ReceivedRequest[];
   /** Log lines to look for at the end: the logs are written once a second. */
   readonly logs: readonly { readonly call: Call; readonly label: string; readonly seen: readonly Seen[]; readonly proxy: ProxyProcess }[];
 }
@@ -110,12 +113,12 @@ class Run {
       if (call.expect.counts || call.expect.received) await this.quiet(from, call);
       const prefix = spec.calls.length > 1 ? `call ${index + 1}: ` : '';
       problems.push(...judgeCall(call, seen, this.backends.received.slice(from)).map((text) => prefix + text));
-      if (asksLog(call.expect)) logs.push({ call, label, seen, proxy });
+      if (asksLog(call.expect) || spec.compare) logs.push({ call, label, seen, proxy });
     }
     if (spec.load) problems.push(...(await changeUnderLoad(spec, objects, this.plane, this.identities)));
     problems.push(...(await this.countersProblems(counted, spec, before)));
     for (const [name, proxy] of [['sidecar', this.sidecar], ['gateway', this.gateway]] as const) if (proxy.exited !== undefined) problems.push(`the ${name} ended: ${proxy.exited}; ${proxy.output.slice(-5).join(' | ')}`);
-    this.pending.push({ id: spec.id, problems, durationMs: performance.now() - startMs, logs });
+    this.pending.push({ id: spec.id, problems, durationMs: performance.now() - startMs, logs, ...(spec.compare && { received: [...this.backends.received] }) });
   }
 
   /** Mirrored requests may come a moment after the answer. */
@@ -143,9 +146,10 @@ class Run {
   async finish(): Promise<void> {
     if (this.pending.some(({ logs }) => logs.length > 0)) await pause(1300);
     const lines = new Map([this.sidecar, this.gateway].map((proxy) => [proxy, proxy.log()]));
-    for (const { id, problems, durationMs, logs } of this.pending) {
-      for (const { call, label, seen, proxy } of logs) problems.push(...judgeLog(call.expect, findLine(lines.get(proxy) ?? [], label, seen.at(-1))));
-      tell({ kind: 'result', id, problems, durationMs: Math.round(durationMs) });
+    for (const { id, problems, durationMs, logs, received } of this.pending) {
+      const found = logs.map(({ label, seen, proxy }) => findLine(lines.get(proxy) ?? [], label, seen.at(-1)));
+      for (const [index, { call }] of logs.entries()) if (asksLog(call.expect)) problems.push(...judgeLog(call.expect, found[index]));
+      tell({ kind: 'result', id, problems, durationMs: Math.round(durationMs), ...(received && { sight: sightOf(logs.at(-1)?.seen.at(-1), received, found.at(-1)) }) });
     }
   }
 

@@ -24,6 +24,7 @@ import { nameSpan } from './stream-span.ts';
 import { StreamFacts } from './stream-facts.ts';
 import type { HcmEnvironment } from './stream-facts.ts';
 import { finishResponseHeaders } from './response-headers.ts';
+import { directReply, tlsRedirectReply } from './route-reply.ts';
 import { StreamTimers } from './stream-timers.ts';
 import { recordOf } from './stream-record.ts';
 
@@ -70,6 +71,8 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
   private requestId: string | undefined;
   /** Made when there is something to time. */
   private timers: StreamTimers | undefined;
+  /** The virtual host wants TLS. */
+  private toTls = false;
 
   constructor(
     environment: HcmEnvironment,
@@ -111,12 +114,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
       request.headers.remove('expect');
       stream.sendInformational({ status: 100, headers: new FieldHeaders() });
     }
-    const lookup = this.lookUp();
-    if (lookup.kind === 'tls-redirect') {
-      this.onLocalReply({ status: 301, body: '', details: 'direct_response', headers: [['location', `https://${request.authority}${request.path}`]] });
-      return;
-    }
-    if (lookup.kind === 'found') this.route = lookup.route;
+    this.takeRoute(this.lookUp());
     const action = this.route?.action;
     if (action?.kind === 'forward') this.choose(action);
     if ((stream.upgrade !== undefined || request.method === 'CONNECT') && !allowsUpgrade(stream.upgrade, action, hcm)) {
@@ -134,14 +132,18 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     return hcm.routes()?.lookup(this.request, { secure: this.info.connection.tls !== undefined, random: proxy.random(), metadata: this.dynamicMetadata }) ?? { kind: 'none' };
   }
 
+  private takeRoute(lookup: RouteLookup): void {
+    this.toTls = lookup.kind === 'tls-redirect';
+    this.route = lookup.kind === 'found' ? lookup.route : undefined;
+  }
+
   known(): TrafficRecord {
     return recordOf(this);
   }
 
   refreshRoute(): void {
     if (this.router !== undefined || this.over) return;
-    const lookup = this.lookUp();
-    this.route = lookup.kind === 'found' ? lookup.route : undefined;
+    this.takeRoute(this.lookUp());
     this.choice = undefined;
     this.cluster = undefined;
     if (this.route?.action.kind === 'forward') this.choose(this.route.action);
@@ -221,6 +223,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
     // A filter may have answered while the body passed.
     if (this.over) return;
     const { route, request, choice } = this;
+    if (route === undefined && this.toTls) return this.onLocalReply(tlsRedirectReply(request));
     if (route === undefined) {
       this.stats.counters.no_route++;
       this.onLocalReply({ status: 404, body: '', details: 'route_not_found', flag: 'NR' });
@@ -232,7 +235,7 @@ export class ActiveStream extends StreamFacts implements BodyReceiver, RouterOwn
       this.replyByRoute({ status: action.status, body: '', details: 'direct_response', headers: [['location', action.location(request)]] });
     } else if (action.kind === 'direct') {
       this.stats.counters.rq_direct_response++;
-      this.replyByRoute({ status: action.status, body: action.body, details: 'direct_response' });
+      this.replyByRoute(directReply(action, request));
     } else if (action.kind === 'non-forwarding' || choice === undefined) this.onLocalReply({ status: 404, body: '', details: 'route_not_found', flag: 'NR' });
     else {
       const { cluster } = this;

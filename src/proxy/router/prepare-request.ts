@@ -19,10 +19,9 @@ export function prepareRequest(head: RequestHead, entry: RouteEntry, action: For
     head.authority = host;
   }
   if (action.rewritePath === undefined) return;
-  const path = action.rewritePath(head.path);
-  if (path === head.path) return;
+  // Also where the path stays as it is, as in Envoy.
   head.headers.set('x-envoy-original-path', head.path);
-  head.path = path;
+  head.path = action.rewritePath(head.path);
 }
 
 /** The route timeout, or the request's own gRPC deadline where the route honours it; 0 = none. @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md */

@@ -18,6 +18,9 @@ export const corsFilter: HttpFilterFactory = {
 };
 
 class CorsFilter implements HttpFilter {
+  /** Streams whose origin was found good: a reply of an earlier filter is not marked. */
+  private readonly allowed = new WeakSet<FilterContext>();
+
   constructor(private readonly policy: CorsConfig) {}
 
   onRequest(head: RequestHead, context: FilterContext): FilterVerdict {
@@ -30,7 +33,10 @@ class CorsFilter implements HttpFilter {
       return preflight && !policy.forwardNotMatchingPreflights ? { kind: 'reply', reply: { status: 200, body: '', details: 'cors_response' } } : CONTINUE;
     }
     context.stats.counters['cors.origin_valid']++;
-    if (!preflight) return CONTINUE;
+    if (!preflight) {
+      this.allowed.add(context);
+      return CONTINUE;
+    }
     const headers: [string, string][] = [['access-control-allow-origin', origin]];
     if (policy.allowCredentials) headers.push(['access-control-allow-credentials', 'true']);
     if (policy.allowMethods !== '') headers.push(['access-control-allow-methods', policy.allowMethods]);
@@ -42,7 +48,7 @@ class CorsFilter implements HttpFilter {
   onResponse(head: ResponseHead, context: FilterContext): void {
     const origin = context.request.headers.get('origin');
     const { policy } = this;
-    if (origin === undefined || origin === '' || !policy.allowsOrigin(origin)) return;
+    if (origin === undefined || !this.allowed.has(context)) return;
     head.headers.set('access-control-allow-origin', origin);
     if (policy.allowCredentials) head.headers.set('access-control-allow-credentials', 'true');
     if (policy.exposeHeaders !== '') head.headers.set('access-control-expose-headers', policy.exposeHeaders);
