@@ -107,3 +107,17 @@ describe('order', () => {
     expect(find(result, 'b')['workingDir']).toBe('/w');
   });
 });
+
+describe('OpenShift', () => {
+  const using = context({}, { namespaceAnnotations: { 'openshift.io/sa.scc.uid-range': '1000/100' } });
+  const both = (app: number, proxy: number): Pod => ({ metadata: { name: 'a' }, spec: { containers: [{ name: 'a', image: 'a', securityContext: { runAsUser: app } }, { name: 'istio-proxy', image: 'auto', securityContext: { runAsUser: proxy, runAsGroup: proxy } }] } });
+  it('does not take the user it gives to every container for a wish', () => expect(find(inject(both(1000, 1000), using), 'istio-proxy').securityContext).toMatchObject({ runAsUser: 1099, runAsGroup: 1099 }));
+  it('keeps a user of the proxy alone', () => expect(find(inject(both(1000, 1050), using), 'istio-proxy').securityContext).toMatchObject({ runAsUser: 1050, runAsGroup: 1050 }));
+});
+
+describe('proxy.istio.io/config', () => {
+  it.each(['drainDuration: soon', 'concurrency: -1', 'statusPort: "x"', 'holdApplicationUntilProxyStarts: "yes"', 'interceptionMode: SOMETIMES', 'proxyMetadata: a', 'discoveryAddress: istiod'])('refuses %s', (text) => {
+    expect(injectPod(pod({ 'proxy.istio.io/config': text }), context())).toMatchObject({ kind: 'failed', message: expect.stringContaining(text.split(':')[0]!) as string });
+  });
+  it('takes what is right', () => expect(injectPod(pod({ 'proxy.istio.io/config': 'drainDuration: 3s\nconcurrency: 0\nstatsCompression: false\n' }), context()).kind).toBe('injected'));
+});

@@ -9,7 +9,7 @@ import { capturedPorts, rewriteProbes, type AppProbers } from './probes.ts';
 import { applyingProxyConfigs, podProxyConfig } from './proxy-config.ts';
 import { renderCustom } from './template-custom.ts';
 import { renderGateway, renderGrpcSimple } from './template-gateway.ts';
-import { holdsApplication, interceptionMode, templateInput, type TemplateInput, type TemplateResult } from './template-input.ts';
+import { holdsApplication, interceptionMode, templateInput, UID_RANGE, type TemplateInput, type TemplateResult } from './template-input.ts';
 import { renderSidecar } from './template-sidecar.ts';
 import type { Container, InjectionContext, Json, JsonObject, Pod, PodSpec, WorkloadOwner } from './types.ts';
 
@@ -38,7 +38,8 @@ export interface InjectOptions {
  * Adds what the pod's templates say. Injecting an injected pod again yields the same pod.
  * @see https://istio.io/latest/docs/setup/additional-setup/sidecar-injection/
  */
-export function injectPod(pod: Pod, context: InjectionContext, options: InjectOptions = {}): InjectionResult {
+export function injectPod(given: Pod, context: InjectionContext, options: InjectOptions = {}): InjectionResult {
+  const pod = Object.hasOwn(context.namespaceAnnotations ?? {}, UID_RANGE) ? withoutAssignedUser(given) : given;
   const namespace = options.namespace || pod.metadata?.namespace || 'default';
   const owner = options.owner ?? ownerOf(pod, namespace);
   const reason = skipReason(pod, namespace, `${owner.kind} "${namespace}/${owner.name || pod.metadata?.generateName || ''}"`, context);
@@ -61,7 +62,24 @@ export function injectPod(pod: Pod, context: InjectionContext, options: InjectOp
     template = { labels: { ...template.labels, ...next.labels }, annotations: { ...template.annotations, ...next.annotations }, spec: mergeStrategic(template.spec, dropNulls(next.spec as JsonObject)) };
   }
   const merged = finish(mergeTemplate(pod, template), pod, template, input);
-  return { kind: 'injected', pod: merged, patch: createJsonPatch(pod as Json, merged as Json) };
+  return { kind: 'injected', pod: merged, patch: createJsonPatch(given as Json, merged as Json) };
+}
+
+/**
+ * OpenShift gives every container of a pod the same user, also an istio-proxy that the user wrote. That is no wish of the user's, and as the application's
+ * user the proxy would not be told apart.
+ */
+function withoutAssignedUser(pod: Pod): Pod {
+  const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
+  const userOf = (container: Container): Json | undefined => (container['securityContext'] as JsonObject | undefined)?.['runAsUser'];
+  const proxy = all.findLast((one) => one.name === 'istio-proxy');
+  const app = all.findLast((one) => !['istio-proxy', 'istio-init', 'istio-validation'].includes(one.name) && userOf(one) !== undefined);
+  if (!proxy?.['securityContext'] || (userOf(proxy) ?? 0) !== ((app && userOf(app)) ?? 0)) return pod;
+  return mapContainers(pod, (container) => {
+    if (container.name !== 'istio-proxy') return container;
+    const { runAsUser: _user, runAsGroup: _group, ...rest } = (container['securityContext'] as JsonObject | undefined) ?? {};
+    return { ...container, securityContext: rest };
+  });
 }
 
 /** A template of the user wins over one of ours with the same name. A sentence when it cannot be rendered. */

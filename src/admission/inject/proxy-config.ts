@@ -1,5 +1,6 @@
 // ProxyConfig of one pod: built-in defaults, the mesh's defaultConfig, ProxyConfig objects, the pod's own annotation.
 import { parse } from 'yaml';
+import { parseDurationMs } from '../../base/duration.ts';
 import type { InjectionMeshConfig, Json, JsonObject, ProxyConfigObject } from './types.ts';
 
 /** Built-in values: they are left out of the PROXY_CONFIG variable. @see https://istio.io/latest/docs/reference/config/istio.mesh.v1alpha1/#ProxyConfig */
@@ -72,7 +73,33 @@ function parseAnnotation(text: string): JsonObject | string {
     return `invalid proxy.istio.io/config: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
   }
   if (own !== null && (typeof own !== 'object' || Array.isArray(own))) return 'invalid proxy.istio.io/config: it is not a map';
-  return (own ?? {}) as JsonObject;
+  const problem = fieldProblem((own ?? {}) as JsonObject);
+  return problem === undefined ? ((own ?? {}) as JsonObject) : `invalid proxy.istio.io/config: ${problem}`;
+}
+
+const isDuration = (value: Json): boolean => typeof value === 'string' && (parseDurationMs(value) ?? -1) >= 0;
+const isPort = (value: Json): boolean => typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 65_535;
+const isBoolean = (value: Json): boolean => typeof value === 'boolean';
+const isText = (value: Json): boolean => typeof value === 'string';
+const isMap = (value: Json): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+const oneOf = (...words: readonly string[]) => (value: Json): boolean => typeof value === 'string' && words.includes(value);
+
+/** Fields of an annotation whose values can be told right from wrong. The others pass: a newer proxy may know them. */
+const FIELDS: Readonly<Record<string, readonly [(value: Json) => boolean, string]>> = {
+  configPath: [isText, 'text'], binaryPath: [isText, 'text'], serviceCluster: [isText, 'text'], discoveryAddress: [(value) => typeof value === 'string' && /^.+:\d{1,5}$/.test(value), '<host>:<port>'],
+  drainDuration: [isDuration, 'a duration'], terminationDrainDuration: [isDuration, 'a duration'], proxyAdminPort: [isPort, 'a port'], statusPort: [isPort, 'a port'],
+  concurrency: [(value) => typeof value === 'number' && Number.isInteger(value) && value >= 0, 'a number of threads'], interceptionMode: [oneOf('REDIRECT', 'TPROXY', 'NONE'), 'REDIRECT, TPROXY or NONE'],
+  tracingServiceName: [oneOf('APP_LABEL_AND_NAMESPACE', 'CANONICAL_NAME_ONLY', 'CANONICAL_NAME_AND_NAMESPACE'), 'one of the three names'],
+  holdApplicationUntilProxyStarts: [isBoolean, 'true or false'], proxyMetadata: [isMap, 'a map'], runtimeValues: [isMap, 'a map'], tracing: [isMap, 'a map'], gatewayTopology: [isMap, 'a map'],
+  proxyStatsMatcher: [isMap, 'a map'], image: [isMap, 'a map'], proxyHeaders: [isMap, 'a map'], readinessProbe: [isMap, 'a map'],
+};
+
+function fieldProblem(own: JsonObject): string | undefined {
+  for (const [name, value] of Object.entries(own)) {
+    const rule = Object.hasOwn(FIELDS, name) ? FIELDS[name]! : undefined;
+    if (rule && value !== undefined && value !== null && !rule[0](value)) return `${name} must be ${rule[1]}, not ${JSON.stringify(value)}`;
+  }
+  return undefined;
 }
 
 function proxyConfigOf(all: JsonObject): PodProxyConfig {

@@ -15,6 +15,9 @@ export interface TemplateInput {
   readonly nativeSidecar: boolean;
 }
 
+/** What OpenShift says about a namespace: the users its pods run as. */
+export const UID_RANGE = 'openshift.io/sa.scc.uid-range';
+
 /** Collects what templates read from the pod and the namespace. */
 export function templateInput(pod: Pod, owner: WorkloadOwner, context: InjectionContext, proxyConfig: PodProxyConfig): TemplateInput {
   const annotations = pod.metadata?.annotations ?? {};
@@ -22,8 +25,9 @@ export function templateInput(pod: Pod, owner: WorkloadOwner, context: Injection
   return {
     pod, owner, context, proxyConfig, annotations,
     labels: pod.metadata?.labels ?? {},
-    proxyUid: lastOfRange(context.namespaceAnnotations?.['openshift.io/sa.scc.uid-range']) ?? 1337,
-    proxyGid: lastOfRange(context.namespaceAnnotations?.['openshift.io/sa.scc.supplemental-groups']) ?? 1337,
+    proxyUid: lastOfRange(context.namespaceAnnotations?.[UID_RANGE]) ?? 1337,
+    // Without groups of its own a namespace's users are its groups.
+    proxyGid: lastOfRange(context.namespaceAnnotations?.['openshift.io/sa.scc.supplemental-groups'] ?? context.namespaceAnnotations?.[UID_RANGE]) ?? 1337,
     nativeSidecar: native === undefined || native === '' ? (context.nativeSidecars ?? false) : native !== 'false',
   };
 }

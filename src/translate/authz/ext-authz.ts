@@ -33,9 +33,10 @@ export function findAuthorizer(name: string, providers: readonly ExtAuthzProvide
   const slash = provider.service.indexOf('/');
   const namespace = slash < 0 ? undefined : provider.service.slice(0, slash);
   const hostname = provider.service.slice(slash + 1);
-  for (const service of services)
-    if (service.hostname === hostname && !hostname.startsWith('*') && (namespace === undefined || service.namespace === namespace)) return { provider, hostname, cluster: outboundClusterName(provider.port, '', hostname) };
-  return undefined;
+  const namespaces = new Set<string>();
+  for (const service of services) if (service.hostname === hostname && !hostname.startsWith('*') && (namespace === undefined || service.namespace === namespace)) namespaces.add(service.namespace);
+  // Without a namespace the host must say which service is meant.
+  return namespaces.size === 1 ? { provider, hostname, cluster: outboundClusterName(provider.port, '', hostname) } : undefined;
 }
 
 /** Asks the authorizer for requests that the CUSTOM rules before it matched. */

@@ -34,6 +34,19 @@ function printf(format: unknown, ...args: readonly unknown[]): string {
   });
 }
 
+function kindOf(value: unknown): string {
+  if (value === undefined || value === null) return 'invalid';
+  if (Array.isArray(value)) return 'slice';
+  return typeof value === 'boolean' ? 'bool' : typeof value === 'number' ? (Number.isInteger(value) ? 'int64' : 'float64') : typeof value === 'string' ? 'string' : 'map';
+}
+
+function trimAll(cut: string, value: string): string {
+  let [from, to] = [0, value.length];
+  while (from < to && cut.includes(value[from]!)) from++;
+  while (to > from && cut.includes(value[to - 1]!)) to--;
+  return value.slice(from, to);
+}
+
 const LANGUAGE: readonly (readonly [string, (...args: readonly unknown[]) => unknown])[] = [
   ['and', (...values) => values.find((value) => !isTrue(value)) ?? values[values.length - 1]],
   ['or', (...values) => values.find((value) => isTrue(value)) ?? values[values.length - 1]],
@@ -67,6 +80,11 @@ const SPRIG: typeof LANGUAGE = [
   ['default', (otherwise, value) => (isTrue(value) ? value : otherwise)], ['empty', (value) => !isTrue(value)], ['coalesce', (...values) => values.find((value) => isTrue(value))],
   ['ternary', (yes, no, condition) => (isTrue(condition) ? yes : no)],
   ['quote', (...values) => values.filter((value) => value !== undefined && value !== null).map((value) => JSON.stringify(text(value))).join(' ')], ['squote', (value) => `'${text(value)}'`],
+  ['trunc', (count, value) => (Number(count) < 0 ? text(value).slice(Number(count)) : text(value).slice(0, Number(count)))], ['title', (value) => text(value).replace(/\b[a-z]/g, (letter) => letter.toUpperCase())],
+  ['regexMatch', (pattern, value) => new RegExp(text(pattern)).test(text(value))], ['repeat', (count, value) => text(value).repeat(Math.max(0, Number(count)))], ['kindIs', (kind, value) => kindOf(value) === kind], ['kindOf', kindOf],
+  ['keys', (map) => (isMap(map) ? Object.keys(map) : [])], ['values', (map) => (isMap(map) ? Object.values(map) : [])], ['pick', (map, ...keys) => Object.fromEntries(Object.entries(isMap(map) ? map : {}).filter(([key]) => keys.includes(key)))],
+  ['last', (list) => (Array.isArray(list) ? (list as unknown[]).at(-1) : undefined)], ['rest', (list) => (Array.isArray(list) ? list.slice(1) : [])], ['uniq', (list) => (Array.isArray(list) ? [...new Set(list as unknown[])] : [])],
+  ['sortAlpha', (list) => (Array.isArray(list) ? (list as unknown[]).map(text).sort() : [])], ['trimAll', (cut, value) => trimAll(text(cut), text(value))], ['fail', (message) => { throw new Error(text(message)); }],
   ['upper', (value) => text(value).toUpperCase()], ['lower', (value) => text(value).toLowerCase()], ['trim', (value) => text(value).trim()],
   ['trimSuffix', (end, value) => (text(value).endsWith(text(end)) && text(end) !== '' ? text(value).slice(0, -text(end).length) : text(value))],
   ['trimPrefix', (start, value) => (text(value).startsWith(text(start)) ? text(value).slice(text(start).length) : text(value))],

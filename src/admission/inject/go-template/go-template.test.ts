@@ -50,3 +50,15 @@ describe('renderGoTemplate', () => {
     ['{{ define "t" }}{{ template "t" }}{{ end }}{{ template "t" }}', /too deeply/],
   ])('%s is refused with a sentence', (text, message) => expect(() => render(text)).toThrow(message));
 });
+
+describe('more functions of sprig', () => {
+  test.each([
+    ['{{ trunc 3 "abcdef" }}', 'abc'],
+    ['{{ trunc -2 "abcdef" }}', 'ef'],
+    ['{{ kindOf (list 1) }} {{ kindIs "string" "x" }}', 'slice true'],
+    ['{{ join "," (sortAlpha (list "b" "a")) }}', 'a,b'],
+    ['{{ trimAll "-" "--a-b-" }}', 'a-b'],
+    ['{{ last (list 1 2) }}{{ len (rest (list 1 2 3)) }}', '22'],
+    ['{{ regexMatch "^a.c$" "abc" }}', 'true'],
+  ])('%s', (template, expected) => expect(renderGoTemplate(parseGoTemplate(template), {}, INJECTION_FUNCTIONS)).toBe(expected));
+});
