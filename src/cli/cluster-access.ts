@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { createHttpsClient, type HttpsKubeClient } from '../kube/client/https-client.ts';
 import { readKubeConfig, type ClusterAccess } from '../kube/client/kube-config.ts';
 import { stateDir } from '../local/state-dir.ts';
+import { withGoFlags } from './go-flags.ts';
 
 export interface ClusterOptions {
   readonly kubeconfig?: string;
@@ -15,7 +16,7 @@ export interface ClusterOptions {
 
 /** The options every command that talks to a cluster takes, spelled as istioctl spells them. */
 export function withClusterOptions(command: Command): Command {
-  return command
+  return withGoFlags(command)
     .option('-c, --kubeconfig <file>', 'kubeconfig file (default: the mesh on this machine, else $KUBECONFIG, else ~/.kube/config)')
     .option('--context <name>', 'context of the kubeconfig')
     .option('-n, --namespace <name>', 'namespace')

@@ -199,3 +199,63 @@ describe('dumps', () => {
     expect((await run('ztunnel-config all --file d', '', '', { d: '{}' })).output).toContain('no config dump of a ztunnel');
   });
 });
+
+describe('proxy-config', () => {
+  const pod = '{apiVersion: v1, kind: Pod, metadata: {name: p, namespace: default}, status: {phase: Running}}';
+  const socket = (address: string, portValue: number) => ({ address: { socketAddress: { address, portValue } } });
+  const statuses = JSON.stringify({ clusterStatuses: [
+    { name: 'outbound|80||b.x', hostStatuses: [{ ...socket('10.0.0.2', 9090), healthStatus: { edsHealthStatus: 'HEALTHY' } }, { ...socket('10.0.0.2', 443), healthStatus: { edsHealthStatus: 'UNHEALTHY', failedOutlierCheck: true } }] },
+    { name: 'sds', hostStatuses: [{ address: { pipe: { path: '/run/sds' } } }] },
+    { name: 'tunnel', hostStatuses: [{ ...socket('10.0.0.1', 15008), healthStatus: { edsHealthStatus: 'HEALTHY' } }, { address: { envoyInternalAddress: { serverListenerName: 'inner', endpointId: '1.2.3.4:80' } } }] },
+  ] });
+  const dump = JSON.stringify({ configs: [
+    { '@type': 'x.BootstrapConfigDump', bootstrap: { node: { id: 'n' } } },
+    { '@type': 'x.ListenersConfigDump', dynamicListeners: [{ activeState: { listener: { name: 'l', ...socket('0.0.0.0', 80), filterChains: [{ filters: [{ name: 'envoy.filters.network.tcp_proxy' }] }] } } }] },
+    { '@type': 'x.EndpointsConfigDump', dynamicEndpointConfigs: [{ endpointConfig: { clusterName: 'outbound|80||b.x', endpoints: [{ locality: { region: 'r', zone: 'z' }, lbEndpoints: [{ healthStatus: 'HEALTHY', loadBalancingWeight: 1, endpoint: socket('10.0.0.2', 9090) }] }] } }] },
+    { '@type': 'x.SecretsConfigDump', dynamicActiveSecrets: [{ name: 'late', versionInfo: 'uninitialized', secret: { name: 'late' } }], dynamicWarmingSecrets: [{ name: 'warm', secret: { name: 'warm' } }] },
+  ] });
+  const rows = (text: string) => text.trimEnd().split('\n').map((line) => line.trim().split(/ {2,}/));
+
+  test.each(['clusters', 'listeners', 'routes', 'endpoints', 'eds', 'secret', 'bootstrap', 'ecds', 'all'])('%s needs a pod or a file, not both', async (name) => {
+    for (const words of [`pc ${name}`, `pc ${name} p -f dump`]) expect(await run(words, pod, dump, { dump })).toMatchObject({ failed: true, output: expect.stringMatching(/^Error: \w+ requires pod name or --file parameter\n$/) as string });
+  });
+
+  test('endpoints of a proxy and of what was saved from one are sorted by address and port', async () => {
+    const expected = [
+      ['ENDPOINT', 'STATUS', 'OUTLIER CHECK', 'CLUSTER'], ['10.0.0.1:15008', 'HEALTHY', 'OK', 'tunnel'], ['10.0.0.2:443', 'UNHEALTHY', 'FAILED', 'outbound|80||b.x'], ['10.0.0.2:9090', 'HEALTHY', 'OK', 'outbound|80||b.x'],
+      ['envoy://inner/1.2.3.4:80', 'UNKNOWN', 'OK', 'tunnel'], ['unix:///run/sds', 'UNKNOWN', 'OK', 'sds'],
+    ];
+    expect(rows((await run('pc endpoints p', pod, statuses)).output)).toEqual(expected);
+    expect(rows((await run('pc ep -f saved', '', '{}', { saved: statuses })).output)).toEqual(expected);
+    expect(rows((await run('pc ep -f dump', '', '{}', { dump })).output)[1]).toContain('outbound|80||b.x');
+  });
+
+  test('endpoints as JSON are the whole clusters that have one of the filter', async () => {
+    const found = JSON.parse((await run('pc ep p --port 443 --cluster OUTBOUND|80||B.X -o json', pod, statuses)).output) as readonly { readonly name: string; readonly hostStatuses: readonly unknown[] }[];
+    expect(found.map(({ name, hostStatuses }) => [name, hostStatuses.length])).toEqual([['outbound|80||b.x', 2]]);
+  });
+
+  test('endpoints as they were sent', async () => {
+    const { output } = await run('pc eds p', pod, dump);
+    expect(rows(output)).toHaveLength(2);
+    expect(output).toContain('10.0.0.2:9090');
+    expect(rows((await run('pc eds p --port 1', pod, dump)).output)).toHaveLength(1);
+  });
+
+  test('listeners in short, with Go spelling of the flag too', async () => {
+    for (const flag of ['--no-verbose', '--verbose=false']) expect((await run(`pc l p ${flag}`, pod, dump)).output.replaceAll(/ +/g, ' ')).toBe('ADDRESSES PORT TYPE\n0.0.0.0 80 TCP\n');
+  });
+
+  test('the bootstrap is JSON unless a table is asked for', async () => {
+    expect(JSON.parse((await run('pc b p', pod, dump)).output)).toMatchObject({ bootstrap: { node: { id: 'n' } } });
+  });
+
+  test('secrets that have not come', async () => {
+    expect(rows((await run('pc s p', pod, dump)).output).slice(1)).toEqual([['warm', 'WARMING', 'false'], ['late', 'UNINITIALIZED', 'false']]);
+  });
+
+  test('log needs a pod or a selector, and one thing to do', async () => {
+    expect((await run('pc log')).output).toBe('Error: log requires pod name or --selector\n');
+    expect((await run('pc log p --level debug --reset', pod)).output).toContain('--level cannot be combined with --reset');
+  });
+});

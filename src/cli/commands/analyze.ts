@@ -117,11 +117,12 @@ function isNamespaced(object: KubeObject): boolean {
 }
 
 function suppressed(issue: Issue, patterns: readonly string[]): boolean {
-  const resource = `${issue.object.kind} ${issue.object.namespace ? `${issue.object.namespace}/` : ''}${issue.object.name}`;
+  const { kind, namespace, name } = issue.object;
+  const resources = namespace ? [`${kind} ${namespace}/${name}`, `${kind} ${name}.${namespace}`] : [`${kind} ${name}`];
   return patterns.some((pattern) => {
     const [code, glob = '*'] = pattern.split('=', 2) as [string, string?];
     const escaped = glob.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*');
-    return code === issue.code && new RegExp(`^${escaped}$`).test(resource);
+    return code === issue.code && resources.some((resource) => new RegExp(`^${escaped}$`).test(resource));
   });
 }
 

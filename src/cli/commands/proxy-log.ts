@@ -1,5 +1,7 @@
 /** `proxy-config log` and `proxy-config rootca-compare`: what is asked of running proxies only. */
 import type { Command } from 'commander';
+import type { Pod } from '../../objects/kubernetes/pod.ts';
+import { POD } from '../../objects/resource-types.ts';
 import { withClusterOptions, type ClusterOptions } from '../cluster-access.ts';
 import { withCluster, type CommandWorld, type OpenedCluster } from '../command-world.ts';
 import { resolvePod, type PodName } from '../pod-name.ts';
@@ -8,6 +10,7 @@ import { at, parseConfigDump, textOf } from '../proxy-config/dump.ts';
 interface LogFlags extends ClusterOptions {
   readonly level?: string;
   readonly reset?: boolean;
+  readonly selector?: string;
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'];
@@ -16,19 +19,27 @@ const DEFAULT_LEVEL = 'warning';
 export function addLog(group: Command, world: CommandWorld): void {
   withClusterOptions(group.command('log [pods...]').alias('o').description('Show or change the log levels of proxies'))
     .option('--level <levels>', `one level for all loggers, or name:level,…; levels: ${LEVELS.join(', ')}`)
+    .option('-l, --selector <labels>', 'the pods with these labels, key=value,…')
     .option('-r, --reset', `back to ${DEFAULT_LEVEL}`)
     .action(async (pods: readonly string[], flags: LogFlags) => {
-      if (pods.length === 0) return world.fail('log requires pod name');
+      if (pods.length === 0 && flags.selector === undefined) return world.fail('log requires pod name or --selector');
+      if (flags.reset && flags.level !== undefined) return world.fail('--level cannot be combined with --reset');
       await withCluster(world, flags, async (cluster) => {
         const paths = loggingPaths(flags.reset ? DEFAULT_LEVEL : flags.level);
-        for (const pod of pods) {
-          const name = await resolvePod(cluster.client, pod, cluster.namespace);
+        for (const name of await namesOf(cluster, pods, flags.selector)) {
           let answer = '';
           for (const path of paths) answer = await world.askProxy(flags, name, path, 'POST');
           world.print(`${fullName(name)}:\n${answer}`);
         }
       });
     });
+}
+
+async function namesOf({ client, namespace }: OpenedCluster, pods: readonly string[], selector: string | undefined): Promise<readonly PodName[]> {
+  if (selector === undefined) return await Promise.all(pods.map((pod) => resolvePod(client, pod, namespace)));
+  const { items } = await client.list<Pod>(POD, { namespace, labelSelector: selector });
+  if (items.length === 0) throw new Error(`no pods found with selector ${selector} in namespace ${namespace}`);
+  return items.map(({ metadata }) => ({ name: metadata.name, namespace: metadata.namespace ?? namespace }));
 }
 
 /** One request per logger; without levels the one that lists them. Throws on a level that no proxy knows. */

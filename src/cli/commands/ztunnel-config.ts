@@ -13,6 +13,7 @@ interface Flags extends ClusterOptions {
   readonly file?: string;
   readonly output: 'short' | 'json' | 'yaml';
   readonly node?: string;
+  readonly workloadNode?: string;
   readonly workloadNamespace?: string;
   readonly serviceNamespace?: string;
   readonly policyNamespace?: string;
@@ -44,7 +45,7 @@ export function addZtunnelConfig(program: Command, world = REAL_WORLD): void {
       .addOption(formatOption('format of the output', 'short'))
       .option('--node <name>', 'the ztunnel of this node; of workloads, those on it')
       .action((pod: string | undefined, flags: Flags) => guarded(world, () => show(world, name, pod, flags)));
-  add('workload', ['workloads', 'w'], 'Workloads').option('--workload-namespace <name>', 'namespace').option('--address <ip>', 'address');
+  add('workload', ['workloads', 'w'], 'Workloads').option('--workload-namespace <name>', 'namespace').option('--workload-node <name>', 'node').option('--address <ip>', 'address');
   add('service', ['services', 's', 'svc'], 'Services').option('--service-namespace <name>', 'namespace');
   add('policy', ['policies', 'p', 'pol'], 'Authorization policies').option('--policy-namespace <name>', 'namespace');
   add('certificate', ['certificates', 'certs', 'cert'], 'Certificates; keys are never shown');
@@ -58,7 +59,7 @@ async function show(world: CommandWorld, name: string, pod: string | undefined, 
   const namespace = flags.workloadNamespace ?? flags.serviceNamespace ?? flags.policyNamespace ?? podNamespace;
   const filter: ZtunnelFilter = {
     ...(namespace !== undefined && { namespace }), ...(workload !== undefined && { workload }), ...(flags.address !== undefined && { address: flags.address }),
-    ...(flags.node !== undefined && { node: flags.node }), ...(flags.direction !== undefined && { direction: flags.direction }), ...(flags.raw !== undefined && { raw: flags.raw }),
+    ...nodeOf(flags), ...(flags.direction !== undefined && { direction: flags.direction }), ...(flags.raw !== undefined && { raw: flags.raw }),
   };
   const view = VIEWS[name]!;
   if (flags.output === 'short') return world.print(view.table(dump, filter, flags, world.now()));
@@ -70,6 +71,12 @@ function splitName(argument: string): readonly [string, string | undefined] {
   const name = argument.slice(argument.indexOf('/') + 1);
   const dot = name.lastIndexOf('.');
   return dot > 0 ? [name.slice(0, dot), name.slice(dot + 1)] : [name, undefined];
+}
+
+/** `--node` names a ztunnel and, for older habits, also filters. */
+function nodeOf({ node, workloadNode }: Flags): Pick<ZtunnelFilter, 'node'> {
+  const wanted = workloadNode ?? node;
+  return wanted === undefined ? {} : { node: wanted };
 }
 
 /** The named ztunnel, the one of a node (or of the named pod's node), else any. */

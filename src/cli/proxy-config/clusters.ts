@@ -74,18 +74,32 @@ export interface EndpointFilter {
 export const ENDPOINT_HEADER: Row = ['ENDPOINT', 'STATUS', 'OUTLIER CHECK', 'CLUSTER'];
 export const EDS_HEADER: Row = ['NAME', 'STATUS', 'LOCALITY', 'CLUSTER'];
 
+/** EDS assignments with the endpoints the filter takes, those without any left out; by cluster. */
+export function edsData(dump: ConfigDump, filter: EndpointFilter): readonly Json[] {
+  return dump.endpoints
+    .map((assignment) => ({ ...assignment, endpoints: items(assignment['endpoints']).map((group) => ({ ...group, lbEndpoints: items(group['lbEndpoints']).filter((endpoint) => takes(filter, textOf(assignment['clusterName']), endpoint)) })) }) as Json)
+    .filter((assignment) => items(assignment['endpoints']).some((group) => items(group['lbEndpoints']).length > 0))
+    .toSorted((a, b) => compareClusterNames(textOf(a['clusterName']), textOf(b['clusterName'])));
+}
+
 /** Rows of EDS assignments in the dump. */
 export function edsRows(dump: ConfigDump, filter: EndpointFilter, prefix = ''): readonly Row[] {
-  const assignments = dump.endpoints.toSorted((a, b) => compareClusterNames(textOf(a['clusterName']), textOf(b['clusterName'])));
-  return assignments.flatMap((assignment) => items(assignment['endpoints']).flatMap((group) => items(group['lbEndpoints']).flatMap((endpoint) => {
-    const [cluster, status, address] = [textOf(assignment['clusterName']), textOf(endpoint['healthStatus']) || 'UNKNOWN', endpointAddress(endpoint)];
-    if (filter.cluster !== undefined && cluster !== filter.cluster) return [];
-    if (filter.status !== undefined && status.toLowerCase() !== filter.status.toLowerCase()) return [];
-    if (filter.address !== undefined && address.replace(/:\d+$/, '') !== filter.address) return [];
-    if (filter.port !== undefined && !address.endsWith(`:${filter.port}`)) return [];
+  return edsData(dump, filter).flatMap((assignment) => items(assignment['endpoints']).flatMap((group) => items(group['lbEndpoints']).map((endpoint) => {
     const locality = ['region', 'zone', 'subZone'].map((part) => textOf(at(group, ['locality', part]))).filter(Boolean).join('/');
-    return [[prefix + address, status, locality, cluster]];
+    return [prefix + endpointAddress(endpoint), statusOf(endpoint), locality, textOf(assignment['clusterName'])];
   })));
+}
+
+function takes(filter: EndpointFilter, cluster: string, endpoint: Json): boolean {
+  const address = endpointAddress(endpoint);
+  if (filter.cluster !== undefined && cluster.toLowerCase() !== filter.cluster.toLowerCase()) return false;
+  if (filter.status !== undefined && statusOf(endpoint).toLowerCase() !== filter.status.toLowerCase()) return false;
+  if (filter.address !== undefined && address !== filter.address && address.replace(/:\d+$/, '') !== filter.address) return false;
+  return filter.port === undefined || address.endsWith(`:${filter.port}`);
+}
+
+function statusOf(endpoint: Json): string {
+  return textOf(endpoint['healthStatus']) || 'UNKNOWN';
 }
 
 function endpointAddress(endpoint: Json): string {
@@ -98,19 +112,52 @@ function endpointAddress(endpoint: Json): string {
   return internal === undefined ? 'unknown' : `envoy://${textOf(at(internal, ['serverListenerName']))}/${textOf(at(internal, ['endpointId']))}`;
 }
 
+/** A saved answer to `/clusters?format=json`, and no config dump. */
+export function isClusterStatus(saved: Json): boolean {
+  return saved['clusterStatuses'] !== undefined || saved['cluster_statuses'] !== undefined;
+}
+
 /** Rows of the proxy's `/clusters?format=json`: what its balancers really use now. */
 export function endpointRows(clusters: Json, filter: EndpointFilter): readonly Row[] {
-  const statuses = items(at(clusters, ['clusterStatuses']) ?? at(clusters, ['cluster_statuses']));
-  const rows = statuses.flatMap((status) => items(status['hostStatuses'] ?? status['host_statuses']).map((host): Row => {
+  return endpoints(clusters, filter)
+    .toSorted((a, b) => compare(a.address, b.address) || a.port - b.port || compare(a.cluster, b.cluster))
+    .map(({ address, port, health, ejected, cluster }) => [port === 0 ? address : `${address}:${port}`, health, ejected ? 'FAILED' : 'OK', cluster]);
+}
+
+/** The clusters of Envoy's `/clusters?format=json` that have an endpoint of the filter, whole: the JSON output. */
+export function endpointStatuses(clusters: Json, filter: EndpointFilter): readonly Json[] {
+  return statusesOf(clusters).filter((status) => endpoints({ clusterStatuses: [status] }, filter).length > 0);
+}
+
+interface Endpoint {
+  readonly address: string;
+  /** 0 without one. */
+  readonly port: number;
+  readonly health: string;
+  readonly ejected: boolean;
+  readonly cluster: string;
+}
+
+const statusesOf = (clusters: Json): readonly Json[] => items(at(clusters, ['clusterStatuses']) ?? at(clusters, ['cluster_statuses']));
+
+function endpoints(clusters: Json, filter: EndpointFilter): readonly Endpoint[] {
+  const all = statusesOf(clusters).flatMap((status) => items(status['hostStatuses'] ?? status['host_statuses']).map((host): Endpoint => {
     const socket = at(host, ['address', 'socketAddress']) ?? at(host, ['address', 'socket_address']);
-    const address = socket === undefined ? textOf(at(host, ['address', 'pipe', 'path'])) : `${textOf(at(socket, ['address']))}:${textOf(at(socket, ['portValue']) ?? at(socket, ['port_value']))}`;
     const health = host['healthStatus'] ?? host['health_status'];
-    const ejected = at(health, ['failedOutlierCheck']) ?? at(health, ['failed_outlier_check']);
-    return [address, textOf(at(health, ['edsHealthStatus']) ?? at(health, ['eds_health_status'])) || 'HEALTHY', ejected === true ? 'FAILED' : 'OK', textOf(status['name'])];
+    return {
+      address: socket === undefined ? pipeOrInternal(host['address']) : textOf(at(socket, ['address'])), port: Number(at(socket, ['portValue']) ?? at(socket, ['port_value']) ?? 0),
+      health: textOf(at(health, ['edsHealthStatus']) ?? at(health, ['eds_health_status'])) || 'UNKNOWN',
+      ejected: (at(health, ['failedOutlierCheck']) ?? at(health, ['failed_outlier_check'])) === true, cluster: textOf(status['name']),
+    };
   }));
-  return rows
-    .filter(([address, status, , cluster]) =>
-      (filter.cluster === undefined || cluster === filter.cluster) && (filter.status === undefined || status!.toLowerCase() === filter.status.toLowerCase()) &&
-      (filter.address === undefined || address!.replace(/:\d+$/, '') === filter.address) && (filter.port === undefined || address!.endsWith(`:${filter.port}`)))
-    .toSorted((a, b) => compareClusterNames(a[3]!, b[3]!) || compare(a[0]!, b[0]!));
+  return all.filter(({ address, port, health, cluster }) =>
+    (filter.cluster === undefined || cluster.toLowerCase() === filter.cluster.toLowerCase()) && (filter.status === undefined || health.toLowerCase() === filter.status.toLowerCase()) &&
+    (filter.address === undefined || address.toLowerCase() === filter.address.toLowerCase()) && (filter.port === undefined || port === Number(filter.port)));
+}
+
+function pipeOrInternal(address: unknown): string {
+  const pipe = textOf(at(address, ['pipe', 'path']));
+  if (pipe) return `unix://${pipe}`;
+  const internal = at(address, ['envoyInternalAddress']) ?? at(address, ['envoy_internal_address']);
+  return internal === undefined ? '' : `envoy://${textOf(at(internal, ['serverListenerName']) ?? at(internal, ['server_listener_name']))}/${textOf(at(internal, ['endpointId']) ?? at(internal, ['endpoint_id']))}`;
 }

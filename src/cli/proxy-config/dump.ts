@@ -8,7 +8,7 @@ export interface ConfigDump {
   readonly clusters: readonly Json[];
   readonly routes: readonly Json[];
   readonly endpoints: readonly Json[];
-  readonly secrets: readonly { readonly name: string; readonly state: 'ACTIVE' | 'WARMING'; readonly secret: Json }[];
+  readonly secrets: readonly { readonly name: string; readonly state: 'ACTIVE' | 'UNINITIALIZED' | 'WARMING'; readonly secret: Json }[];
   /** ECDS entries: name and type of the inner config. */
   readonly extensionConfigs: readonly Json[];
   /** The dump as it was read, for JSON and YAML output. */
@@ -30,8 +30,9 @@ export function parseConfigDump(text: string): ConfigDump {
     routes: unwrap('Routes', [['dynamicRouteConfigs', ['routeConfig']], ['staticRouteConfigs', ['routeConfig']]]),
     endpoints: unwrap('Endpoints', [['dynamicEndpointConfigs', ['endpointConfig']], ['staticEndpointConfigs', ['endpointConfig']]]),
     secrets: section('Secrets').flatMap((dump) => [
-      ...items(dump['dynamicActiveSecrets']).map((entry) => ({ name: text_(entry['name']), state: 'ACTIVE' as const, secret: json(entry['secret']) })),
       ...items(dump['dynamicWarmingSecrets']).map((entry) => ({ name: text_(entry['name']), state: 'WARMING' as const, secret: json(entry['secret']) })),
+      // A secret that the proxy asked for and has no answer to yet.
+      ...items(dump['dynamicActiveSecrets']).map((entry) => ({ name: text_(entry['name']), state: entry['versionInfo'] === 'uninitialized' ? ('UNINITIALIZED' as const) : ('ACTIVE' as const), secret: json(entry['secret']) })),
     ]),
     extensionConfigs: unwrap('Ecds', [['ecdsFilters', ['ecdsFilter']]]),
     raw: configs,

@@ -30,6 +30,13 @@ export function filterListeners(dump: ConfigDump, filter: ListenerFilter): reado
     .toSorted((a, b) => portOf(a) - portOf(b) || compare(addressesOf(a).join(','), addressesOf(b).join(',')) || compare(typeOf(a), typeOf(b)));
 }
 
+export const LISTENER_TYPE_HEADER: Row = ['ADDRESSES', 'PORT', 'TYPE'];
+
+/** What a listener is for, without its filter chains. */
+export function listenerTypeRow(listener: Json): Row {
+  return [addressesOf(listener).join(','), String(portOf(listener)), typeOf(listener)];
+}
+
 /** One row a filter chain, by destination downwards, as istioctl orders them. */
 export function listenerRows(listener: Json): readonly Row[] {
   const rows = chainsOf(listener).map((chain) => [addressesOf(listener).join(','), String(portOf(listener)), describeChainMatch(json(chain['filterChainMatch'])), destinationOf(items(chain['filters']))] as const);
@@ -69,9 +76,11 @@ function describeChainMatch(match: Json): string {
   const protocols = strings(match['applicationProtocols']).join(',');
   if (protocols) parts.push(`App: ${Object.hasOwn(NAMED_PROTOCOLS, protocols) ? NAMED_PROTOCOLS[protocols] : protocols}`);
   const port = match['destinationPort'] === undefined ? '' : `:${textOf(match['destinationPort'])}`;
+  const suffix = textOf(match['addressSuffix']);
+  if (suffix) parts.push(`Addr: ${suffix}${port}`);
   const ranges = items(match['prefixRanges']).map((range) => `${textOf(range['addressPrefix'])}/${textOf(range['prefixLen']) || '0'}`);
   if (ranges.length > 0) parts.push(`Addr: ${ranges.join(',')}${port}`);
-  else if (port) parts.push(`Addr: *${port}`);
+  else if (port && !suffix) parts.push(`Addr: *${port}`);
   return parts.length > 0 ? parts.join('; ') : 'ALL';
 }
 

@@ -12,6 +12,13 @@ export function filterRoutes(dump: ConfigDump, name: string | undefined): readon
   });
 }
 
+export const BRIEF_ROUTE_HEADER: Row = ['NAME', 'VIRTUAL HOSTS'];
+
+/** A route configuration by the number of its virtual hosts. */
+export function briefRouteRow(config: Json, prefix = ''): Row {
+  return [prefix + textOf(config['name']), String(items(config['virtualHosts']).length)];
+}
+
 /** One row a route; a virtual host without routes answers 404, routes to PassthroughCluster are left out. */
 export function routeRows(config: Json, prefix = ''): readonly Row[] {
   const name = prefix + textOf(config['name']);

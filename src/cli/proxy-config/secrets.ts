@@ -7,13 +7,12 @@ export const SECRET_HEADER: Row = ['RESOURCE NAME', 'TYPE', 'STATUS', 'VALID CER
 
 export function secretRows(dump: ConfigDump, now: Date, prefix = ''): readonly Row[] {
   return dump.secrets.map(({ name, state, secret }) => {
-    const chain = at(secret, ['tlsCertificate', 'certificateChain', 'inlineBytes']);
-    const type = chain === undefined ? 'CA' : 'Cert Chain';
-    const encoded = textOf(chain ?? at(secret, ['validationContext', 'trustedCa', 'inlineBytes']));
+    const encoded = textOf(at(secret, ['tlsCertificate', 'certificateChain', 'inlineBytes']) ?? at(secret, ['validationContext', 'trustedCa', 'inlineBytes']));
     const certificate = encoded ? parse(Buffer.from(encoded, 'base64').toString()) : undefined;
-    if (!certificate) return [prefix + name, type, state, 'false', '', '', ''];
+    if (!certificate) return [prefix + name, '', state, 'false', '', '', ''];
     const [from, to] = [new Date(certificate.validFrom), new Date(certificate.validTo)];
-    return [prefix + name, type, state, String(from <= now && now < to), certificate.serialNumber.toLowerCase(), stamp(to), stamp(from)];
+    const serial = certificate.serialNumber.toLowerCase();
+    return [prefix + name, certificate.ca ? 'CA' : 'Cert Chain', state, String(from <= now && now < to), serial, stamp(to), stamp(from)];
   });
 }
 

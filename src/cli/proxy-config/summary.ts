@@ -1,9 +1,9 @@
 /** `proxy-config bootstrap` summary and `proxy-config all`. */
 import { formatTable } from '../table.ts';
-import { CLUSTER_HEADER, clusterRow, EDS_HEADER, edsRows, filterClusters } from './clusters.ts';
+import { CLUSTER_HEADER, clusterRow, EDS_HEADER, edsRows, filterClusters, type ClusterFilter, type EndpointFilter } from './clusters.ts';
 import { at, textOf, type ConfigDump } from './dump.ts';
-import { filterListeners, LISTENER_HEADER, listenerRows } from './listeners.ts';
-import { filterRoutes, ROUTE_HEADER, routeRows } from './routes.ts';
+import { filterListeners, LISTENER_HEADER, LISTENER_TYPE_HEADER, listenerRows, listenerTypeRow, type ListenerFilter } from './listeners.ts';
+import { BRIEF_ROUTE_HEADER, briefRouteRow, filterRoutes, ROUTE_HEADER, routeRows } from './routes.ts';
 import { SECRET_HEADER, secretRows } from './secrets.ts';
 
 /** Versions from the bootstrap's node. */
@@ -25,19 +25,36 @@ export function bootstrapSummary(dump: ConfigDump): string {
   return rows.length > 0 ? formatTable(rows[0]!, rows.slice(1), 1) : '';
 }
 
-/** Everything in tables, one after the other; `headers` puts a title above each and the kind before each name. */
-export function fullSummary(dump: ConfigDump, headers: boolean, now: Date): string {
+/** What of everything is shown. */
+export interface SummaryOptions {
+  /** A title above each table and the kind before each name. */
+  readonly headers: boolean;
+  /** Certificates are judged as of now. */
+  readonly now: Date;
+  readonly clusters: ClusterFilter;
+  readonly listeners: ListenerFilter;
+  readonly endpoints: EndpointFilter;
+  /** Only this route configuration. */
+  readonly name?: string;
+  /** False: listeners and routes in short. */
+  readonly verbose: boolean;
+}
+
+/** Everything in tables, one after the other. */
+export function fullSummary(dump: ConfigDump, options: SummaryOptions): string {
+  const { headers, now, verbose } = options;
   const prefix = (kind: string) => (headers ? `${kind}/` : '');
   const named = (kind: string, name: unknown) => `${prefix(kind)}${textOf(name)}`;
-  const clusters = filterClusters(dump, {}).map((cluster) => [named('cluster', cluster['name']), ...clusterRow(cluster, prefix('cluster'))]);
-  const listeners = filterListeners(dump, {}).flatMap((listener) => listenerRows(listener).map((row) => [named('listener', listener['name']), ...row]));
+  const clusters = filterClusters(dump, options.clusters).map((cluster) => [named('cluster', cluster['name']), ...clusterRow(cluster, prefix('cluster'))]);
+  const listeners = filterListeners(dump, options.listeners).flatMap((listener) => (verbose ? listenerRows(listener) : [listenerTypeRow(listener)]).map((row) => [named('listener', listener['name']), ...row]));
+  const routes = filterRoutes(dump, options.name);
   const sections: readonly (readonly [title: string, text: string])[] = [
     ['BOOTSTRAP INFO', bootstrapSummary(dump)],
     ['CLUSTER INFO', formatTable(['NAME', ...CLUSTER_HEADER], clusters)],
-    ['LISTENER INFO', formatTable(['NAME', ...LISTENER_HEADER], listeners, 1)],
-    ['ROUTE INFO', formatTable(ROUTE_HEADER, filterRoutes(dump, undefined).flatMap((config) => routeRows(config, prefix('route'))))],
+    ['LISTENER INFO', formatTable(['NAME', ...(verbose ? LISTENER_HEADER : LISTENER_TYPE_HEADER)], listeners, 1)],
+    ['ROUTE INFO', verbose ? formatTable(ROUTE_HEADER, routes.flatMap((config) => routeRows(config, prefix('route')))) : formatTable(BRIEF_ROUTE_HEADER, routes.map((config) => briefRouteRow(config, prefix('route'))))],
     ['SECRET INFO', dump.secrets.length === 0 ? 'No active or warming secrets found.\n' : formatTable(SECRET_HEADER, secretRows(dump, now, prefix('secret')))],
-    ['ENDPOINTS INFO', formatTable(EDS_HEADER, edsRows(dump, {}, prefix('endpoint')))],
+    ['ENDPOINTS INFO', formatTable(EDS_HEADER, edsRows(dump, options.endpoints, prefix('endpoint')))],
   ];
   return sections.map(([title, text]) => (headers ? `------ ${title} ------\n\n${text}` : text)).join('\n');
 }
