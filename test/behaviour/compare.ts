@@ -24,13 +24,13 @@ export function sightOf(seen: Seen | undefined, received: readonly ReceivedReque
     Object.assign(sight, { backend: oneOf(last.backend), method: last.method, path: last.path, authority: last.authority, version: last.version, client: last.client, 'backend sni': last.sni });
     for (const name of REQUEST_HEADERS) sight[`request ${name}`] = last.headers.get(name) ?? null;
   }
-  for (const name of LOGGED) sight[`log ${name}`] = line?.[name] === undefined || line[name] === null ? null : String(line[name]).replace(/;$/, '');
+  if (line) for (const name of LOGGED) sight[`log ${name}`] = line?.[name] === undefined || line[name] === null ? null : String(line[name]).replace(/;$/, '');
   // Connections that a policy refuses: ours is closed before a cluster is drawn, Envoy's after (docs/compatibility.md, AuthorizationPolicy on TCP).
-  if (seen?.closed && direct.length === 0 && seen.status === undefined) sight['log upstream_cluster'] = null;
+  if (seen?.closed && direct.length === 0 && seen.status === undefined && line) sight['log upstream_cluster'] = null;
   return sight;
 }
 
-/** Where two sights differ. */
+/** Where two sights differ, in what both have (a line of the log may be missed, when clocks and ports do not tell whose it is). */
 export function differences(a: Sight, b: Sight, names: readonly [string, string]): string[] {
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((key) => a[key] !== b[key]).map((key) => `${key}: ${names[0]} ${JSON.stringify(a[key] ?? null)}, ${names[1]} ${JSON.stringify(b[key] ?? null)}`);
+  return Object.keys(a).filter((key) => key in b && a[key] !== b[key]).map((key) => `${key}: ${names[0]} ${JSON.stringify(a[key] ?? null)}, ${names[1]} ${JSON.stringify(b[key] ?? null)}`);
 }

@@ -38,6 +38,10 @@ export const severalAuthorizersIn = (objects: Iterable<KubeObject>): boolean => 
 export class TestControlPlane {
   /** What proxies refused, since the last call of `apply`. */
   readonly refusals: string[] = [];
+  /** What proxies refused in the whole run. */
+  readonly allRefusals: string[] = [];
+  /** Meshes pushed in the whole run. */
+  pushes = 0;
   /** Rules ahead of their subsets wait for them, as with users; without it every mesh is obeyed at once. */
   patient = false;
   private objects: readonly KubeObject[];
@@ -60,6 +64,7 @@ export class TestControlPlane {
     this.engine = new MeshEngine({
       source, clock, domainSuffix: 'cluster.local', clusterId: 'Kubernetes', rootNamespace: 'istio-system', severalAuthorizers: () => severalAuthorizersIn(this.objects), holdBackMs: () => (this.patient ? HOLD_BACK_MS : 0),
       onUpdate: (update) => {
+        this.pushes++;
         this.discovery.publish(update);
         this.published();
       },
@@ -69,7 +74,9 @@ export class TestControlPlane {
 
   /** Notes a line of the log that tells of a refusal. */
   noteLogLine(line: string): void {
-    if (line.includes('ACK ERROR') || line.includes('could not be')) this.refusals.push(line.trim());
+    if (!line.includes('ACK ERROR') && !line.includes('could not be')) return;
+    this.refusals.push(line.trim());
+    this.allRefusals.push(line.trim());
   }
 
   /** Resolves to the port. */

@@ -31,6 +31,9 @@ interface TargetOutcome {
   readonly skipped: readonly { readonly id: string; readonly reason: string }[];
   /** Cases with nothing to ask of this target. */
   readonly notApplicable: number;
+  /** Configurations the data plane refused (NACK), of all that were pushed. */
+  readonly refusals?: readonly string[];
+  readonly pushes?: number;
 }
 
 interface KnownDifference {
@@ -86,15 +89,17 @@ async function runDataPlane(target: 'proxy' | 'envoy', envoyPath: string, only: 
   const child = spawn('unshare', ['--net', process.execPath, '--enable-source-maps', join(import.meta.dirname, 'target.js'), JSON.stringify(given)], { stdio: ['ignore', 'pipe', 'inherit'] });
   const outcomes: Outcome[] = [];
   const notes: string[] = [];
+  let pushed: Pick<TargetOutcome, 'pushes' | 'refusals'> = {};
   for await (const line of createInterface({ input: child.stdout })) {
     const message = JSON.parse(line) as TargetMessage;
     if (message.kind === 'result') outcomes.push(message);
+    else if (message.kind === 'pushes') pushed = message;
     else notes.push(message.text);
   }
   const ids = (soakFolder === undefined ? suiteFiles() : loadCases(soakFolder)).flatMap((file) => file.cases.map(({ id }) => id)).filter((id) => id.includes(only));
   const done = new Set(outcomes.map(({ id }) => id));
   for (const id of ids) if (!done.has(id)) outcomes.push({ id, problems: [`did not run: ${notes.join('; ') || 'the run ended early'}`], durationMs: 0 });
-  return { target, outcomes, skipped: [], notApplicable: 0 };
+  return { target, outcomes, skipped: [], notApplicable: 0, pushes: pushed.pushes ?? 0, refusals: pushed.refusals ?? [] };
 }
 
 async function main(): Promise<number> {
@@ -157,8 +162,10 @@ function compare([ours, oracle]: TargetOutcome[]): number {
 function report(all: readonly TargetOutcome[], known: readonly KnownDifference[], ids: ReadonlySet<string>, durationMs: number): number {
   const names = { passed: [] as string[], failed: [] as string[], skipped: [] as string[], known: [] as string[] };
   for (const difference of known) if (!difference.reason || !difference.citation) throw new Error(`known-differences.yaml: ${difference.case}: a reason and a citation, please`);
-  for (const { target, outcomes, skipped, notApplicable } of all) {
+  for (const { target, outcomes, skipped, notApplicable, pushes, refusals } of all) {
     const counts = { passed: 0, failed: 0, known: 0 };
+    if (refusals !== undefined) console.log(`${target}: ${refusals.length} NACKs over ${pushes} pushed meshes${refusals.map((text) => `\n     ${text}`).join('')}`);
+    if (refusals !== undefined && refusals.length > 0) names.failed.push(`${target}: ${refusals.length} NACKs`);
     for (const { id, problems } of outcomes) {
       const difference = known.find((each) => each.case === id && each.target === target);
       const name = `${target}: ${id}`;
@@ -183,7 +190,7 @@ function report(all: readonly TargetOutcome[], known: readonly KnownDifference[]
   for (const { case: id, target } of known) if (ran.has(target) && !ids.has(id) && option('case') === undefined) names.failed.push(`${target}: ${id} (known difference of a case that is not there)`);
   if (option('slowest')) for (const { target, outcomes } of all) console.log(`${target}: ${outcomes.toSorted((a, b) => b.durationMs - a.durationMs).slice(0, 12).map(({ id, durationMs: ms }) => `${id} ${ms} ms`).join(', ')}`);
   const json = option('json');
-  if (json) writeFileSync(json, JSON.stringify({ passed: names.passed.length, failed: names.failed.length, skipped: names.skipped.length, knownDifferences: names.known.length, names }, null, 2));
+  if (json) writeFileSync(json, JSON.stringify({ passed: names.passed.length, failed: names.failed.length, skipped: names.skipped.length, knownDifferences: names.known.length, nacks: Object.fromEntries(all.map(({ target, refusals }) => [target, refusals?.length ?? 0])), names }, null, 2));
   console.log(`behaviour: ${names.passed.length} passed, ${names.failed.length} failed, ${names.skipped.length} skipped, ${names.known.length} known differences, ${Math.round(durationMs / 1000)} s`);
   return names.failed.length === 0 ? 0 : 1;
 }
