@@ -39,6 +39,25 @@ describe('services of a sidecar without addresses of their own', () => {
   });
 });
 
+describe('L4 routes of a sidecar', () => {
+  const net = (port: object) => at('ServiceEntry', 's', { hosts: ['s.example'], addresses: ['10.0.0.0/8'], ports: [port], resolution: 'DNS' });
+  const mesh = (name: string, host: string, routes: object) => at('VirtualService', name, { hosts: [host], ...routes });
+  const own = 'outbound|9000||s.example';
+  it('to some addresses leave the others to the service', () => {
+    const call = ask('sidecar', [net({ number: 9000, name: 'tcp', protocol: 'TCP' }), mesh('v', 's.example', { tcp: [{ match: [{ destinationSubnets: ['10.1.0.0/16'] }], route: to('part') }] })]);
+    expect(['10.1.0.1', '10.2.0.1', '11.0.0.1'].map((address) => call({ port: 9000, address }))).toEqual(['outbound|80||part.shop.svc.cluster.local', own, 'PassthroughCluster']);
+  });
+  it('of a wildcard host hold for the services it means; all VirtualServices count', () => {
+    const elsewhere = mesh('first', 's.example', { tcp: [{ match: [{ sourceLabels: { app: 'other' } }], route: to('never') }] });
+    const call = ask('sidecar', [net({ number: 9000, name: 'tcp', protocol: 'TCP' }), elsewhere, mesh('second', '*.example', { tcp: [{ route: to('all') }] })]);
+    expect(call({ port: 9000, address: '10.0.0.1' })).toBe('outbound|80||all.shop.svc.cluster.local');
+  });
+  it('for TCP do not hold for TLS', () => {
+    const call = ask('sidecar', [net({ number: 9000, name: 'tls', protocol: 'TLS' }), mesh('v', 's.example', { tcp: [{ route: to('tcp') }] })]);
+    expect(call({ port: 9000, address: '10.0.0.1', tls: 'tls', sni: 's.example' })).toBe(own);
+  });
+});
+
 describe('servers of a gateway', () => {
   const SIMPLE = { mode: 'SIMPLE', credentialName: 'c' };
   it('the first of two servers of plain TCP has the port', () => {
