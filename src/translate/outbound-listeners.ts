@@ -78,7 +78,8 @@ function addPort(view: ProxyView, entries: Map<string, Entry>, service: Service,
   const ownAddresses = single.length > 0 || ranges.length > 0 ? single : podAddresses(view, service, port);
   for (const address of ownAddresses)
     put(entries, address, port, protocol === 'auto' ? hostWithPort(service.hostname, port.number) : undefined, outboundL4Chains(view, service, port, { subnets: [], needSni: false }));
-  if (ownAddresses.length > 0 && ranges.length === 0) return;
+  // Without pods a headless service has nobody to call, and the port stays free for others.
+  if ((ownAddresses.length > 0 || service.headless) && ranges.length === 0) return;
   // No address to listen on (or a range): the wildcard, where only ranges and server names tell services apart.
   put(entries, wildcard, port, protocol === 'auto' ? String(port.number) : undefined, outboundL4Chains(view, service, port, { subnets: ranges, needSni: true }));
 }
@@ -131,14 +132,15 @@ function networkText(subnet: string): string {
 function buildListener(view: ProxyView, entry: Entry): Listener {
   const name = listenerName(entry.bind, entry.port);
   const wildcard = entry.bind === WILDCARD || entry.bind === WILDCARD_V6;
-  const sniffs = entry.routes !== undefined;
+  // On an address of its own HTTP need not be told from anything.
+  const sniffs = entry.routes !== undefined && (wildcard || entry.protocol !== 'http');
   const tcp = entry.chains.map((chain) => ({ match: l4ChainMatch(chain), filters: tcpFilters(view, 'outbound', chain.targets) }));
   // Beside an HTTP chain a chain that asks for nothing is never found (Envoy does not go back from "raw_buffer"): it must be the default.
   const fallThrough = sniffs ? tcp.find((chain) => !chain.match) : undefined;
   const chains: FilterChain[] = tcp.filter((chain) => chain !== fallThrough).map(({ match, filters }) => create(FilterChainSchema, { ...(match && { filterChainMatch: match }), filters }));
   if (entry.routes !== undefined)
     chains.push(create(FilterChainSchema, {
-      filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...plaintextHttpAlpns(view.proxy.headers)] },
+      ...(sniffs && { filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: [...plaintextHttpAlpns(view.proxy.headers)] } }),
       filters: [httpConnectionManager(view, { direction: 'outbound', listener: name, routes: { rds: entry.routes } })],
     }));
   const needsNames = entry.chains.some((chain) => chain.sniHosts.length > 0 || chain.targets.some((target) => sniDynamicDnsFilter(view, target.cluster)));
@@ -149,8 +151,8 @@ function buildListener(view: ProxyView, entry: Entry): Listener {
     filterChains: chains, accessLog: listenerAccessLogs(view.snapshot.mesh),
   });
   if (fallThrough) listener.defaultFilterChain = create(FilterChainSchema, { filters: fallThrough.filters });
-  // Traffic to strangers on a port that the mesh also uses.
-  else if (wildcard && tcp.every((chain) => chain.match)) listener.defaultFilterChain = passthroughChain(view);
+  // Traffic to strangers on a port that the mesh also uses. A listener that applications connect to would only call itself.
+  else if (!entry.opened && chains.every((chain) => chain.filterChainMatch)) listener.defaultFilterChain = passthroughChain(view);
   return listener;
 }
 

@@ -39,6 +39,19 @@ describe('services of a sidecar without addresses of their own', () => {
   });
 });
 
+describe('what no service of a port asks for', () => {
+  it('goes on to where it was sent, also from an address of the mesh', () => {
+    const call = ask('sidecar', [entry('s.example', 'TLS', { addresses: ['7.7.7.7'] }), at('VirtualService', 'v', { hosts: ['s.example'], tls: [{ match: [{ sniHosts: ['s.example'] }], route: to('s') }] })]);
+    const names = ['s.example', 'other.example'];
+    expect(names.map((sni) => call({ port: 9000, address: '7.7.7.7', tls: 'tls', sni }))).toEqual(['outbound|80||s.shop.svc.cluster.local', 'PassthroughCluster']);
+  });
+  it('has the port for itself while a headless service has no pods', () => {
+    const headless = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'db', namespace: 'shop' }, spec: { clusterIP: 'None', selector: { app: 'db' }, ports: [{ name: 'tcp', port: 9000 }] } } as KubeObject;
+    expect(ask('sidecar', [headless])({ port: 9000 })).toBe('PassthroughCluster');
+    expect(ask('sidecar', [headless, entry('tcp.example', 'TCP')])({ port: 9000 })).toBe('outbound|9000||tcp.example');
+  });
+});
+
 describe('L4 routes of a sidecar', () => {
   const net = (port: object) => at('ServiceEntry', 's', { hosts: ['s.example'], addresses: ['10.0.0.0/8'], ports: [port], resolution: 'DNS' });
   const mesh = (name: string, host: string, routes: object) => at('VirtualService', name, { hosts: [host], ...routes });
