@@ -64,6 +64,16 @@ describe('probes', () => {
   });
 });
 
+describe('a second injection', () => {
+  it('keeps the probes that the first one noted, and adds new ones', () => {
+    const first = inject(pod({}, { readinessProbe: { httpGet: { path: '/ok', port: 80 } } }));
+    const noted = JSON.parse(String(envOf(first)['ISTIO_KUBE_APP_PROBERS'])) as JsonObject;
+    expect(JSON.parse(String(envOf(inject(first))['ISTIO_KUBE_APP_PROBERS']))).toEqual(noted);
+    const more: Pod = { ...first, spec: { ...first.spec, containers: [...(first.spec?.containers ?? []), { name: 'late', image: 'l', livenessProbe: { tcpSocket: { port: 7 } } }] } };
+    expect(JSON.parse(String(envOf(inject(more))['ISTIO_KUBE_APP_PROBERS']))).toEqual({ ...noted, '/app-health/late/livez': { tcpSocket: { port: 7 } } });
+  });
+});
+
 describe('the proxy as somebody else', () => {
   const own = (uid: number, annotations: Record<string, string> = {}): Pod => ({ ...pod(annotations), spec: { containers: [{ name: 'shop', image: 'x' }, { name: 'istio-proxy', image: 'auto', securityContext: { runAsUser: uid } }] } });
   const uidOf = (input: Pod): string | undefined => { const args = find(input, 'istio-init')['args'] as string[]; return args[args.indexOf('-u') + 1]; };

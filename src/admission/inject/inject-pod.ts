@@ -231,8 +231,19 @@ function redirectProbes(pod: Pod, input: TemplateInput): Pod {
   const probers: AppProbers = {};
   // Ordinary init containers have no probes; those that restart always do.
   const rewritten = mapContainers(pod, (container) => (container.name === 'istio-proxy' ? container : rewriteProbes(container, port, probers, isCaptured)));
-  const names = Object.keys(probers).sort();
-  return names.length === 0 ? pod : addProxyEnv(rewritten, 'ISTIO_KUBE_APP_PROBERS', JSON.stringify(Object.fromEntries(names.map((name) => [name, probers[name]!]))));
+  const all: AppProbers = { ...probers, ...notedProbers(pod) };
+  const names = Object.keys(all).sort();
+  return Object.keys(probers).length === 0 ? pod : addProxyEnv(rewritten, APP_PROBERS, JSON.stringify(Object.fromEntries(names.map((name) => [name, all[name]!]))));
+}
+
+const APP_PROBERS = 'ISTIO_KUBE_APP_PROBERS';
+
+/** What an earlier injection noted: the probes it rewrote are not the application's any more, so its notes stay. */
+function notedProbers(pod: Pod): AppProbers {
+  if (pod.metadata?.annotations?.['sidecar.istio.io/status'] === undefined) return {};
+  const proxy = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find((one) => one.name === 'istio-proxy');
+  const noted = ((proxy?.['env'] as readonly JsonObject[] | undefined) ?? []).find((one) => one['name'] === APP_PROBERS)?.['value'];
+  return (parseObject(typeof noted === 'string' ? noted : undefined) ?? {}) as AppProbers;
 }
 
 /** `kubectl exec` picks the first container, so the proxy comes last unless the application must wait for it. */
