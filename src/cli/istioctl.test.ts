@@ -11,6 +11,7 @@ import { addWaypoint } from './commands/waypoint.ts';
 import { addZtunnelConfig } from './commands/ztunnel-config.ts';
 import { parseConfigDump, sectionOf } from './proxy-config/dump.ts';
 import { ecdsTable } from './proxy-config/ecds.ts';
+import { parseZtunnelDump } from './ztunnel-config/dump.ts';
 
 interface Run {
   readonly output: string;
@@ -193,10 +194,16 @@ describe('dumps', () => {
     });
     const show = async (words: string) => (await run(`ztunnel-config ${words} --file d`, '', '', { d: dump })).output;
     expect(await show('workload')).toMatch(/n +w +10\.0\.0\.1 +x +wp +HBONE/);
+    expect((await show('workload --verbose=false')).replaceAll(/ +/g, ' ')).toBe('NAMESPACE POD NAME ADDRESS NODE\nn w 10.0.0.1 x\n');
     expect(await show('service')).toMatch(/n +wp +10\.1\.0\.1 +None +1\/1/);
     expect(await show('connections')).toMatch(/w\.n +Outbound +w\.n:9 +10\.9\.9\.9:15008 +wp\.n\.svc\.cluster\.local:80 +HBONE/);
     expect(await show('connections other.n')).not.toContain('Outbound');
     expect((await run('ztunnel-config all --file d', '', '', { d: '{}' })).output).toContain('no config dump of a ztunnel');
+  });
+
+  test('a ztunnel\'s workloads stand in the order of namespace.name', () => {
+    const workloads = ['shop', 'shop-a', 'a'].map((namespace) => ({ namespace, name: 'w' }));
+    expect(parseZtunnelDump(JSON.stringify({ workloads })).workloads.map((one) => one['namespace'])).toEqual(['a', 'shop-a', 'shop']);
   });
 });
 

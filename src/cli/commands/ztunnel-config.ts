@@ -21,6 +21,7 @@ interface Flags extends ClusterOptions {
   readonly direction?: string;
   readonly raw?: boolean;
   readonly withHeaders?: boolean;
+  readonly verbose?: boolean;
 }
 
 interface View {
@@ -29,7 +30,7 @@ interface View {
 }
 
 const VIEWS: Readonly<Record<string, View>> = {
-  workload: { table: workloadTable, data: (dump, filter) => filterWorkloads(dump, filter).map(workloadData) },
+  workload: { table: (dump, filter, flags) => workloadTable(dump, filter, flags.verbose === false), data: (dump, filter) => filterWorkloads(dump, filter).map(workloadData) },
   service: { table: serviceTable, data: (dump, filter) => filterServices(dump, filter).map(serviceData) },
   policy: { table: policyTable, data: (dump, filter) => filterPolicies(dump, filter).map(policyData) },
   certificate: { table: (dump, _filter, _flags, now) => certificateTable(dump, now), data: (dump) => dump.certificates },
@@ -45,7 +46,7 @@ export function addZtunnelConfig(program: Command, world = REAL_WORLD): void {
       .addOption(formatOption('format of the output', 'short'))
       .option('--node <name>', 'the ztunnel of this node; of workloads, those on it')
       .action((pod: string | undefined, flags: Flags) => guarded(world, () => show(world, name, pod, flags)));
-  add('workload', ['workloads', 'w'], 'Workloads').option('--workload-namespace <name>', 'namespace').option('--workload-node <name>', 'node').option('--address <ip>', 'address');
+  add('workload', ['workloads', 'w'], 'Workloads').option('--workload-namespace <name>', 'namespace').option('--workload-node <name>', 'node').option('--address <ip>', 'address').option('--no-verbose', 'without waypoints and protocols');
   add('service', ['services', 's', 'svc'], 'Services').option('--service-namespace <name>', 'namespace');
   add('policy', ['policies', 'p', 'pol'], 'Authorization policies').option('--policy-namespace <name>', 'namespace');
   add('certificate', ['certificates', 'certs', 'cert'], 'Certificates; keys are never shown');

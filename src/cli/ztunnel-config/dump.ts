@@ -18,7 +18,8 @@ export function parseZtunnelDump(text: string): ZtunnelDump {
   if (!['workloads', 'services', 'policies', 'certificates', 'workloadState'].some((key) => key in raw)) throw new Error('this is no config dump of a ztunnel: it has neither workloads nor services');
   const by = (list: readonly Json[], ...keys: readonly string[]) => list.toSorted((a, b) => compare(keys.map((key) => textOf(a[key])), keys.map((key) => textOf(b[key]))));
   return {
-    workloads: by(listOf(raw['workloads']), 'namespace', 'name', 'node'),
+    // As one text, as istioctl does: shop-a stands before shop.
+    workloads: listOf(raw['workloads']).toSorted((a, b) => compare([`${textOf(a['namespace'])}.${textOf(a['name'])}`, textOf(a['node'])], [`${textOf(b['namespace'])}.${textOf(b['name'])}`, textOf(b['node'])])),
     services: by(listOf(raw['services']), 'namespace', 'name', 'hostname'),
     policies: by(listOf(raw['policies']), 'namespace', 'name'),
     certificates: listOf(raw['certificates']),

@@ -23,9 +23,10 @@ export function filterWorkloads(dump: ZtunnelDump, filter: ZtunnelFilter): reado
   return dump.workloads.filter((one) => same(filter.namespace, one['namespace']) && same(filter.node, one['node']) && (!filter.address || strings(one['workloadIps']).some((ip) => same(filter.address, ip))));
 }
 
-export function workloadTable(dump: ZtunnelDump, filter: ZtunnelFilter): string {
-  const rows = filterWorkloads(dump, filter).map((one) => [textOf(one['namespace']), textOf(one['name']), strings(one['workloadIps']).join(',') || textOf(one['hostname']), textOf(one['node']), waypointOf(one, dump), textOf(one['protocol'])]);
-  return formatTable(['NAMESPACE', 'POD NAME', 'ADDRESS', 'NODE', 'WAYPOINT', 'PROTOCOL'], rows, PADDING);
+/** `brief` leaves out how the workload is reached. */
+export function workloadTable(dump: ZtunnelDump, filter: ZtunnelFilter, brief = false): string {
+  const rows = filterWorkloads(dump, filter).map((one) => [textOf(one['namespace']), textOf(one['name']), strings(one['workloadIps']).join(',') || textOf(one['hostname']), textOf(one['node']), ...(brief ? [] : [waypointOf(one, dump), textOf(one['protocol'])])]);
+  return formatTable(['NAMESPACE', 'POD NAME', 'ADDRESS', 'NODE', ...(brief ? [] : ['WAYPOINT', 'PROTOCOL'])], rows, PADDING);
 }
 
 export function filterServices(dump: ZtunnelDump, { namespace }: ZtunnelFilter): readonly Json[] {
