@@ -68,7 +68,7 @@ function portPlans(view: ProxyView, port: number): PortPlans {
   return plans;
 }
 
-/** Port 80 also serves VirtualService hosts that no service has. */
+/** This port also serves VirtualService hosts that no service has; others serve them when the VirtualService is for one of their services as well. */
 const UNKNOWN_HOSTS_PORT = 80;
 
 function planPort(view: ProxyView, port: number): readonly VirtualHostPlan[] {
@@ -87,12 +87,12 @@ function planPort(view: ProxyView, port: number): readonly VirtualHostPlan[] {
       make: (domains) => virtualHost(name, domains, rule ? virtualServiceRoutes(view, rule, scope) : [defaultRoute(view, outboundClusterName(port, '', target), target, port)]),
     });
   }
-  if (port === UNKNOWN_HOSTS_PORT)
-    for (const [host, rule] of unknown)
-      if (hasRoutes(view, rule, scope)) {
-        const name = hostWithPort(host, port);
-        plans.push({ name, domains: [host], key: ruleKey(view, rule), make: (domains) => virtualHost(name, domains, virtualServiceRoutes(view, rule, scope)) });
-      }
+  const attachedRules = new Set(byService.values());
+  for (const [host, rule] of unknown)
+    if ((port === UNKNOWN_HOSTS_PORT || attachedRules.has(rule)) && hasRoutes(view, rule, scope)) {
+      const name = hostWithPort(host, port);
+      plans.push({ name, domains: [host], key: ruleKey(view, rule), make: (domains) => virtualHost(name, domains, virtualServiceRoutes(view, rule, scope)) });
+    }
   return plans;
 }
 

@@ -52,8 +52,8 @@ export function catchAllVirtualHost(view: ProxyView): VirtualHost {
  */
 export function domainsOf(view: ProxyView, service: Service): readonly string[] {
   const domains = [service.hostname, `${service.hostname}.`, ...shortNames(view, service)];
-  // Pods of a headless service are reached by their own names.
-  if (service.headless) domains.push(`*.${service.hostname}`);
+  // Pods of a headless service are reached by their own names, short ones as well.
+  if (service.headless) domains.push(...domains.map((domain) => `*.${domain}`));
   if (!service.autoAllocated) for (const address of service.addresses) if (!address.includes('/')) domains.push(address.includes(':') ? `[${address}]` : address);
   return service.hostname.startsWith('*') ? [service.hostname] : domains;
 }

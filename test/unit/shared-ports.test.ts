@@ -52,6 +52,20 @@ describe('what no service of a port asks for', () => {
   });
 });
 
+describe('route tables of a sidecar', () => {
+  const service = (name: string, spec: object) => ({ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: 'shop' }, spec }) as KubeObject;
+  const request = (port: number, hostHeader: string) => ({ port, hostHeader, protocol: 'http' }) as const;
+  it('have the other hosts of a VirtualService where it is for a service of the port', () => {
+    const objects = [service('web', { clusterIP: '10.96.0.9', ports: [{ name: 'http', port: 8080 }] }), service('other', { clusterIP: '10.96.0.8', ports: [{ name: 'http', port: 8081 }] })];
+    const call = ask('sidecar', [...objects, at('VirtualService', 'v', { hosts: ['web.shop.svc.cluster.local', 'nobody.example'], http: [{ route: to('there') }] })]);
+    expect([8080, 8081].map((port) => call(request(port, 'nobody.example')))).toEqual(['outbound|80||there.shop.svc.cluster.local', 'PassthroughCluster']);
+  });
+  it('know the pods of headless services by their short names', () => {
+    const call = ask('sidecar', [service('db', { clusterIP: 'None', selector: { app: 'db' }, ports: [{ name: 'http', port: 8080 }] })]);
+    expect(['db-0.db.shop.svc.cluster.local', 'db-0.db.shop', 'db-0.db'].map((host) => call(request(8080, host)))).toEqual(Array(3).fill('outbound|8080||db.shop.svc.cluster.local'));
+  });
+});
+
 describe('L4 routes of a sidecar', () => {
   const net = (port: object) => at('ServiceEntry', 's', { hosts: ['s.example'], addresses: ['10.0.0.0/8'], ports: [port], resolution: 'DNS' });
   const mesh = (name: string, host: string, routes: object) => at('VirtualService', name, { hosts: [host], ...routes });
