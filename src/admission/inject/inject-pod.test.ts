@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { defaultInjectionValues } from './defaults.ts';
 import { injectPod } from './inject-pod.ts';
+import { kubeInject } from './kube-inject.ts';
 import type { Container, InjectionContext, InjectionValues, JsonObject, Pod } from './types.ts';
 
 const VALUES = defaultInjectionValues('1.2.3');
@@ -130,4 +131,22 @@ describe('proxy.istio.io/config', () => {
     expect(injectPod(pod({ 'proxy.istio.io/config': text }), context())).toMatchObject({ kind: 'failed', message: expect.stringContaining(text.split(':')[0]!) as string });
   });
   it('takes what is right', () => expect(injectPod(pod({ 'proxy.istio.io/config': 'drainDuration: 3s\nconcurrency: 0\nstatsCompression: false\n' }), context()).kind).toBe('injected'));
+});
+
+describe('messages', () => {
+  it.each([
+    ['traffic.sidecar.istio.io/includeOutboundIPRanges', '10.0.0.0', 'includeIPRanges'],
+    ['traffic.sidecar.istio.io/excludeOutboundIPRanges', '*', 'excludeIPRanges'],
+    ['traffic.sidecar.istio.io/excludeInboundPorts', '*', 'excludeInboundPorts'],
+    ['sidecar.istio.io/interceptionMode', 'ALWAYS', 'interceptionMode'],
+  ])('name the setting of %s', (name, value, setting) => {
+    expect(injectPod(pod({ [name]: value }), context())).toMatchObject({ kind: 'failed', message: expect.stringContaining(`: ${setting} wants`) as string });
+  });
+  it.each([
+    ['', 'Deployment "web" has host networking enabled'],
+    [', namespace: shop', 'Deployment "shop/web" has host networking enabled'],
+  ])('call a workload as its document does%s', (namespace, text) => {
+    const document = `kind: Deployment\napiVersion: apps/v1\nmetadata: {name: web${namespace}}\nspec: {template: {spec: {hostNetwork: true, containers: []}}}\n`;
+    expect(kubeInject(document, context()).notes.join()).toContain(text);
+  });
 });

@@ -30,6 +30,8 @@ const TEMPLATES: Readonly<Record<string, (input: TemplateInput) => TemplateResul
 export interface InjectOptions {
   /** Namespace the pod will be in; default the pod's own, else `default`. */
   readonly namespace?: string;
+  /** How messages call the workload; default its kind, namespace and name. */
+  readonly subject?: string;
   /** The workload, when it is known (`kube-inject`); default from the pod's owner reference. */
   readonly owner?: WorkloadOwner;
 }
@@ -42,7 +44,7 @@ export function injectPod(given: Pod, context: InjectionContext, options: Inject
   const pod = Object.hasOwn(context.namespaceAnnotations ?? {}, UID_RANGE) ? withoutAssignedUser(given) : given;
   const namespace = options.namespace || pod.metadata?.namespace || 'default';
   const owner = options.owner ?? ownerOf(pod, namespace);
-  const reason = skipReason(pod, namespace, `${owner.kind} "${namespace}/${owner.name || pod.metadata?.generateName || ''}"`, context);
+  const reason = skipReason(pod, namespace, options.subject ?? `${owner.kind} "${namespace}/${owner.name || pod.metadata?.generateName || ''}"`, context);
   if (reason !== undefined) return { kind: 'skipped', reason };
   const annotations = pod.metadata?.annotations ?? {};
   const problems = annotationProblems(annotations);

@@ -37,7 +37,9 @@ export function injectObject(object: JsonObject, context: InjectionContext, note
   if (!place) return object;
   const meta = (object['metadata'] as PodMeta | undefined) ?? {};
   const owner: WorkloadOwner = { apiVersion: String(object['apiVersion'] ?? ''), kind: String(object['kind']), name: meta.name ?? '', namespace: meta.namespace ?? 'default' };
-  const result = injectPod(place.pod, context, { namespace: owner.namespace, owner });
+  // As the document says it: a namespace that it leaves open is not named.
+  const name = place.pod.metadata?.name || owner.name;
+  const result = injectPod(place.pod, context, { namespace: owner.namespace, owner, subject: `${owner.kind} "${meta.namespace ? `${meta.namespace}/` : ''}${name}"` });
   if (result.kind === 'injected') return place.put(result.pod);
   if (result.kind === 'skipped') notes.push(result.reason);
   else errors.push(`${owner.kind} ${owner.namespace}/${owner.name}: ${result.message}`);

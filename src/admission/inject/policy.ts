@@ -13,7 +13,7 @@ export function skipReason(pod: Pod, namespace: string, subject: string, context
   const wish = labels['sidecar.istio.io/inject'] ?? pod.metadata?.annotations?.['sidecar.istio.io/inject'] ?? '';
   if (wish === 'true') return undefined;
   // Anything but the two words counts as not said.
-  if (wish === 'false') return `Skipping injection because ${subject} has sidecar.istio.io/inject: ${JSON.stringify(wish)}`;
+  if (wish === 'false') return `Skipping injection because ${subject} has sidecar injection disabled (sidecar.istio.io/inject: ${JSON.stringify(wish)})`;
   const webhook = context.values.sidecarInjectorWebhook;
   if ((webhook?.neverInjectSelector ?? []).some((selector) => matchesSelector(selector, labels))) return `Skipping injection because ${subject} matches neverInjectSelector`;
   if ((webhook?.alwaysInjectSelector ?? []).some((selector) => matchesSelector(selector, labels))) return undefined;
@@ -73,9 +73,29 @@ const CHECKS: Readonly<Record<string, Check>> = {
   'sidecar.istio.io/userVolumeMount': isJsonMap,
 };
 
+const PORTS = 'wants port numbers with commas between';
+const CIDRS = 'wants CIDRs with commas between';
+
+/** What an annotation takes, under the name that Istio's own messages call the setting. */
+const WANTED: Readonly<Record<string, string>> = {
+  'sidecar.istio.io/interceptionMode': 'interceptionMode wants REDIRECT, TPROXY or NONE',
+  'status.sidecar.istio.io/port': 'the status port wants a port number',
+  'readiness.status.sidecar.istio.io/initialDelaySeconds': 'wants a whole number',
+  'readiness.status.sidecar.istio.io/periodSeconds': 'wants a whole number',
+  'readiness.status.sidecar.istio.io/failureThreshold': 'wants a whole number',
+  'traffic.sidecar.istio.io/includeOutboundIPRanges': `includeIPRanges ${CIDRS}, or *`,
+  'traffic.sidecar.istio.io/excludeOutboundIPRanges': `excludeIPRanges ${CIDRS}`,
+  'traffic.sidecar.istio.io/includeInboundPorts': `includeInboundPorts ${PORTS}, or *`,
+  'traffic.sidecar.istio.io/excludeInboundPorts': `excludeInboundPorts ${PORTS}`,
+  'traffic.sidecar.istio.io/includeOutboundPorts': `includeOutboundPorts ${PORTS}`,
+  'traffic.sidecar.istio.io/excludeOutboundPorts': `excludeOutboundPorts ${PORTS}`,
+  'sidecar.istio.io/userVolume': 'wants a JSON map',
+  'sidecar.istio.io/userVolumeMount': 'wants a JSON map',
+};
+
 /** Annotations whose values cannot be used, as sentences. */
 export function annotationProblems(annotations: Readonly<Record<string, string>>): string[] {
   return Object.entries(annotations)
     .filter(([name, value]) => Object.hasOwn(CHECKS, name) && !CHECKS[name]!(value))
-    .map(([name, value]) => `invalid value ${JSON.stringify(value)} of annotation ${name}`);
+    .map(([name, value]) => `invalid value ${JSON.stringify(value)} of annotation ${name}: ${WANTED[name] ?? 'wants true or false'}`);
 }
