@@ -38,7 +38,7 @@ export async function parseBody(body: Buffer, mediaType: string): Promise<unknow
   }
   try {
     const { parse } = await import('yaml');
-    const value: unknown = parse(text, { maxAliasCount: 20 });
+    const value: unknown = parse(text, { maxAliasCount: 20, logLevel: 'error' });
     checkDepth(value, 0);
     return value;
   } catch (thrown) {
