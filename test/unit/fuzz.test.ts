@@ -1,5 +1,7 @@
 /** A short run of every fuzzer, and proof that they find what they are for. By hand: `npm run fuzz -- --seconds 600`. */
 import { expect, test } from 'vitest';
+import { ApiError } from '../../src/kube/client/client.ts';
+import { parseBody } from '../../src/kube/server/http/body.ts';
 import { fuzz, mutate, randomOf } from '../fuzz/engine.ts';
 import { TARGETS } from '../fuzz/targets.ts';
 
@@ -25,6 +27,13 @@ test('so is one that hangs', async () => {
     for (const untilMs = performance.now() + 1100; performance.now() < untilMs; );
   } };
   expect((await fuzz(slow, 1, 3000)).find?.problem).toMatch(/it took \d+ ms/);
+});
+
+test('a YAML bomb is refused before it grows', async () => {
+  const levels = Array.from({ length: 30 }, (_, level) => `a${level}: &a${level} [${level === 0 ? 'x' : Array.from({ length: 10 }, () => `*a${level - 1}`).join(', ')}]`).join('\n');
+  const fromMs = performance.now();
+  await expect(parseBody(Buffer.from(levels), 'application/yaml')).rejects.toBeInstanceOf(ApiError);
+  expect(performance.now() - fromMs).toBeLessThan(1000);
 });
 
 test('mutations stay bounded', () => {
