@@ -110,7 +110,7 @@ export const GOALS: readonly Goal[] = [
   costGoal('scenario 1 without telemetry', '1 without telemetry', 'nginx', 1.2),
   { name: `scenario 2: p99 added latency at ${STEADY_RATE} req/s against Envoy`, scenario: '2 latency', against: 'envoy', figure: 'addedP99Ms', goal: 1, better: 'lower' },
   costGoal('HTTP/2', '6 HTTP/2', 'envoy', 0.7),
-  costGoal('gRPC', '6 gRPC', 'envoy', 0.7),
+  costGoal('gRPC', '6 gRPC-like', 'envoy', 0.7),
   { name: 'TCP throughput per core against Envoy', scenario: '7', against: 'envoy', figure: 'bytesPerCoreSecond', goal: 0.9, better: 'higher' },
   { name: 'memory of an idle sidecar, MB', scenario: '10 memory of an idle sidecar', figure: 'rssMb', goal: 60, better: 'lower' },
   { name: 'peak memory under any load, MB', scenario: '', figure: 'peakMb', goal: 90, better: 'lower' },
