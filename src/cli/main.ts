@@ -1,6 +1,8 @@
 /** The command line: a table of commands, each loaded only when it is asked for. */
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { messageOf } from '../base/errors.ts';
+import { stateDir } from '../local/state-dir.ts';
 
 /** A row of the table; a command adds itself (and its aliases and subcommands) to the program. */
 interface CommandRow {
@@ -49,7 +51,11 @@ export async function runCommandLine(argv: readonly string[], version: string): 
       throw error;
     });
   // Every command reads the state directory from the environment; the option is the same for all of them.
-  program.on('option:home', (home: string) => void (process.env['MELTEMI_HOME'] = home));
+  program.on('option:home', (home: string) => {
+    process.env['MELTEMI_HOME'] = home;
+    // Who names a mesh on the command line means it, whatever cluster the shell works with.
+    if (existsSync(stateDir(home).kubeconfig)) delete process.env['KUBECONFIG'];
+  });
   if (argv[0] === '__complete') return complete(program, argv.slice(1));
   const row = COMMANDS.find(({ names }) => names.includes(firstWord(argv) ?? ''));
   // An option of the program counts after a command as well, where `attach` means another version.

@@ -67,6 +67,13 @@ export function samplesDirectory(): string {
   return join(import.meta.dirname, '..', 'samples');
 }
 
+/** With the note in which `kubectl apply` keeps what it applied: lessons go on with kubectl, which would warn about every object otherwise. */
+function asKubectlApplies(object: KubeObject): KubeObject {
+  const { annotations = {}, ...metadata } = object.metadata;
+  const applied = `${JSON.stringify({ ...object, metadata: { ...metadata, annotations } })}\n`;
+  return { ...object, metadata: { ...metadata, annotations: { ...annotations, 'kubectl.kubernetes.io/last-applied-configuration': applied } } };
+}
+
 /** Labels a namespace for injection and applies a sample to it; resolves when its deployments are available. */
 export async function deploySample(client: KubeClient, name: string, namespace = 'default', timeoutMs = 120_000): Promise<void> {
   const sample = Object.hasOwn(SAMPLES, name) ? SAMPLES[name] : undefined;
@@ -74,7 +81,7 @@ export async function deploySample(client: KubeClient, name: string, namespace =
   await client.mergePatch<Namespace>(NAMESPACE, namespace, undefined, { metadata: { labels: { 'istio-injection': 'enabled' } } });
   for (const file of sample.files) {
     const text = readFileSync(join(samplesDirectory(), file), 'utf8');
-    await applyObjects(client, parseManifests(text, namespace, lookupResource), lookupResource);
+    await applyObjects(client, parseManifests(text, namespace, lookupResource).map(asKubectlApplies), lookupResource);
   }
   await Promise.all(sample.deployments.map((deployment) => waitForDeployment(client, namespace, deployment, timeoutMs)));
 }

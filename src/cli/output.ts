@@ -26,7 +26,7 @@ const LEVELS = { error: 'Error', warning: 'Warning', info: 'Info' } as const;
 /** `Error [IST0101] (VirtualService default/reviews file:3) text`, with the field and the fix on lines of their own. */
 export function issueLine(issue: Issue): string {
   const { kind, namespace, name, origin } = issue.object;
-  const lines = [`${LEVELS[issue.severity]} [${issue.code}] (${kind} ${namespace ? `${namespace}/` : ''}${name}${origin ? ` ${origin}` : ''}) ${issue.message}`];
+  const lines = [`${LEVELS[issue.severity]} [${issue.code}] (${[kind, `${namespace ? `${namespace}/` : ''}${name}`, origin].filter(Boolean).join(' ')}) ${issue.message}`];
   if (issue.path) lines.push(`    at ${issue.path}`);
   // A whole object stands on lines of its own, to be copied.
   if (issue.fix) lines.push(issue.fix.includes('\n') ? `    fix:\n${issue.fix.trimEnd().replace(/^(?=.)/gm, '      ')}` : `    fix: ${issue.fix}`);

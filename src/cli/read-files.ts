@@ -26,7 +26,10 @@ export function readFiles(paths: readonly string[], recursive: boolean): FileCon
 }
 
 function expand(path: string, recursive: boolean): readonly string[] {
-  if (path === '-' || !statSync(path).isDirectory()) return [path];
+  if (path === '-') return [path];
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (!found) throw new Error(`open ${path}: no such file or directory`);
+  if (!found.isDirectory()) return [path];
   return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
     const inner = join(path, entry.name);
     if (entry.isDirectory()) return recursive ? expand(inner, true) : [];

@@ -1,13 +1,9 @@
 /** URLs of the mesh that runs on this machine. */
-import { readFile } from 'node:fs/promises';
+import { readRuntime } from '../local/launcher/runtime.ts';
 import { stateDir } from '../local/state-dir.ts';
 
 /** `ingress` and `productpage` (when the ingress is there), or undefined when nothing runs. */
-export async function runtimeUrls(home?: string): Promise<Readonly<Record<string, string>> | undefined> {
-  try {
-    const { urls } = JSON.parse(await readFile(stateDir(home).runtimeFile, 'utf8')) as { urls?: Record<string, string> };
-    return urls?.['ingress'] ? { ...urls, productpage: `${urls['ingress']}/productpage` } : urls;
-  } catch {
-    return undefined;
-  }
+export function runtimeUrls(home?: string): Readonly<Record<string, string>> | undefined {
+  const urls = readRuntime(stateDir(home))?.urls;
+  return urls?.['ingress'] ? { ...urls, productpage: `${urls['ingress']}/productpage` } : urls;
 }

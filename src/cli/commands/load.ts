@@ -31,7 +31,7 @@ export function addLoad(program: Command): void {
     .option('--timeout <time>', 'per request', '10s')
     .addOption(formatOption('print only the final numbers'))
     .action(async (url: string | undefined, flags: Flags) => {
-      const target = url ?? (await runtimeUrls(flags.home))?.['productpage'];
+      const target = url ?? runtimeUrls(flags.home)?.['productpage'];
       if (target === undefined) return fail('no URL given and no mesh runs on this machine: pass a URL, or run meltemi up');
       const options = toOptions(target, flags);
       if (typeof options === 'string') return fail(options);
@@ -75,5 +75,5 @@ function line(numbers: LoadNumbers): string {
 function report(numbers: LoadNumbers): string {
   const { latencyMs } = numbers;
   const statuses = Object.entries(numbers.statuses).map(([status, count]) => `  ${status}  ${count} (${((100 * count) / numbers.requests).toFixed(1)} %)\n`).join('');
-  return `${numbers.requests} requests in ${numbers.seconds} s, ${numbers.perSecond} per second\n${statuses}${numbers.errors > 0 ? `  no answer  ${numbers.errors}\n` : ''}latency: p50 ${latencyMs.p50} ms, p90 ${latencyMs.p90} ms, p99 ${latencyMs.p99} ms, max ${latencyMs.max} ms\n`;
+  return `${numbers.requests} requests in ${numbers.seconds} s, ${numbers.perSecond} per second\n${statuses}${Object.entries(numbers.reasons).map(([reason, count]) => `  no answer  ${count}: ${reason}\n`).join('')}latency: p50 ${latencyMs.p50} ms, p90 ${latencyMs.p90} ms, p99 ${latencyMs.p99} ms, max ${latencyMs.max} ms\n`;
 }

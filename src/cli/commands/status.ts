@@ -53,7 +53,7 @@ export async function readStatus(): Promise<Status> {
   const runtime = readRuntime(stateDir());
   if (!runtime) return { ready: false, urls: {}, pods: [], message: 'not running: start it with "meltemi up"' };
   const { mode, dataPlane, kubeconfig } = runtime;
-  const common = { network: mode, dataPlane, kubeconfig, urls: (await runtimeUrls()) ?? runtime.urls };
+  const common = { network: mode, dataPlane, kubeconfig, urls: runtimeUrls() ?? runtime.urls };
   try {
     const pods = await listPods(runtime);
     const late = pods.filter((pod) => !pod.ready && pod.phase !== 'Succeeded');
@@ -80,13 +80,23 @@ async function listPods(runtime: RuntimeInfo): Promise<readonly PodLine[]> {
   }
 }
 
+/** What the keys of `network` mean, in words. */
+const NETWORKS: Readonly<Record<string, string>> = {
+  root: 'network namespaces as root',
+  'user-namespace': 'network namespaces inside a user namespace',
+  unprivileged: 'loopback addresses, without privileges',
+};
+
+/** What people read for the keys of `urls`. */
+const URL_NAMES: Readonly<Record<string, string>> = { api: 'API server', ingressTls: 'ingress TLS' };
+
 function printStatus(status: Status): void {
   const out = (text: string) => process.stdout.write(`${text}\n`);
   out(status.ready ? '✔ The mesh is ready' : `✘ The mesh is not ready: ${status.message ?? ''}`);
-  if (status.network) out(`  network      ${status.network === 'root' ? 'network namespaces as root' : 'network namespaces inside a user namespace'}`);
+  if (status.network) out(`  network      ${NETWORKS[status.network] ?? status.network}`);
   if (status.dataPlane) out(`  data plane   ${status.dataPlane}`);
   if (status.kubeconfig) out(`  kubeconfig   ${status.kubeconfig}`);
-  for (const [name, url] of Object.entries(status.urls)) out(`  ${name.padEnd(12)} ${url}`);
+  for (const [name, url] of Object.entries(status.urls)) out(`  ${(URL_NAMES[name] ?? name).padEnd(12)} ${url}`);
   if (status.pods.length === 0) return;
   out('');
   process.stdout.write(formatTable(['NAMESPACE', 'NAME', 'READY', 'PHASE', 'IP', 'RESTARTS'], status.pods.map((pod) => [pod.namespace, pod.name, pod.ready ? 'yes' : 'no', pod.phase, pod.ip, String(pod.restarts)]), 3));

@@ -62,7 +62,7 @@ function collectPort(value: string, all: readonly PortRequest[]): readonly PortR
   return [...all, { name: `port${match[2]}`, hostPort: Number(match[1]), servicePort: Number(match[2]) }];
 }
 
-async function up(flags: Flags): Promise<void> {
+async function up(flags: Flags, command: Command): Promise<void> {
   const refusal = refuseFlags(flags);
   if (refusal !== undefined) return fail(refusal);
   const dir = stateDir();
@@ -75,6 +75,7 @@ async function up(flags: Flags): Promise<void> {
     const running = readRuntime(dir);
     if (running) {
       process.stderr.write(`The mesh is already running since ${running.startedAt.slice(0, 19).replace('T', ' ')} UTC (stop it with "meltemi down").\n`);
+      if (running.dataPlane !== flags.dataPlane && command.getOptionValueSource('dataPlane') === 'cli') process.stderr.write(`It keeps its data plane ${running.dataPlane}: another one needs "meltemi down" first.\n`);
       await runSteps(running, { ...flags, installMesh: false });
       printSummary(running, flags);
       return;
@@ -99,7 +100,7 @@ function lock(dir: StateDir): (() => void) | undefined {
 }
 
 function fail(message: string): undefined {
-  process.stderr.write(`Error: ${message}\n`);
+  process.stderr.write(`${message.startsWith('Error [') ? '' : 'Error: '}${message}\n`);
   process.exitCode = 1;
   return undefined;
 }
@@ -171,7 +172,7 @@ async function readyProject(asked: string | undefined): Promise<string | false |
 }
 
 function tellMoved(ports: readonly OpenPort[]): void {
-  for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.name} is on ${port.hostPort}.\n`);
+  for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.name === 'ingressTls' ? 'the ingress for TLS' : `the ${port.name}`} is on ${port.hostPort}.\n`);
 }
 
 /** Before anything runs, Ctrl-C only has to tell the shell so; builds take time. */
@@ -243,7 +244,7 @@ function printSummary(runtime: RuntimeInfo, flags: Flags): void {
   const out = (text = '') => process.stdout.write(`${text}\n`);
   out();
   out(`API server   ${runtime.urls['api']}`);
-  out(`Ingress      ${runtime.urls['ingress']}`);
+  if (flags.installMesh) out(`Ingress      ${runtime.urls['ingress']}`);
   if (flags.deploy === 'bookinfo') out(`Bookinfo     ${runtime.urls['ingress']}/productpage`);
   out(`Data plane   ${runtime.dataPlane}`);
   out();
@@ -253,6 +254,7 @@ function printSummary(runtime: RuntimeInfo, flags: Flags): void {
   const program = programName();
   const next = flags.deploy === 'bookinfo'
     ? ['kubectl get pods', `kubectl apply -f ${networking}/destination-rule-all.yaml -f ${networking}/virtual-service-all-v1.yaml`, `${program} load --duration 10s`]
+    : !flags.installMesh ? ['kubectl get nodes', `${program} install --set profile=demo`]
     : ['kubectl label namespace default istio-injection=enabled', `${program} up --deploy bookinfo`, `${program} status`];
   for (const command of next) out(`  ${command}`);
 }

@@ -24,7 +24,7 @@ test('counts every answer by status and stops at the bound', async () => {
 
 test('an exchange without an answer is an error, not a status', async () => {
   const url = await start((request) => void request.socket.destroy());
-  expect(await runLoad(options(url, { maxRequests: 3 }), () => {}, new AbortController().signal)).toMatchObject({ requests: 3, errors: 3, statuses: {} });
+  expect(await runLoad(options(url, { maxRequests: 3 }), () => {}, new AbortController().signal)).toMatchObject({ requests: 3, errors: 3, reasons: { 'socket hang up': 3 }, statuses: {} });
 });
 
 test('the rate is an upper bound', async () => {

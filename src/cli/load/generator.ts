@@ -1,5 +1,6 @@
 /** A bounded HTTP load generator: a fixed number of requests per second over a few connections, for a fixed time. */
 import { Agent, request, type IncomingMessage } from 'node:http';
+import { messageOf } from '../../base/errors.ts';
 
 export interface LoadOptions {
   readonly url: URL;
@@ -23,6 +24,8 @@ export interface LoadNumbers {
   readonly perSecond: number;
   /** Requests without any answer. */
   readonly errors: number;
+  /** Why, and how often: the first ten different reasons. */
+  readonly reasons: Readonly<Record<string, number>>;
   /** Answers by status code. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
@@ -32,12 +35,17 @@ class Recorder {
   requests = 0;
   errors = 0;
   readonly statuses = new Map<number, number>();
+  private readonly reasons = new Map<string, number>();
   private readonly latencies: number[] = [];
 
-  record(status: number, latencyMs: number): void {
+  record(result: number | string, latencyMs: number): void {
     this.requests++;
-    if (status === 0) this.errors++;
-    else this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+    if (typeof result === 'number') this.statuses.set(result, (this.statuses.get(result) ?? 0) + 1);
+    else {
+      this.errors++;
+      const reason = this.reasons.has(result) || this.reasons.size < 10 ? result : 'other reasons';
+      this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
+    }
     // A reservoir keeps memory flat: beyond its size a new value replaces a random one.
     if (this.latencies.length < 100_000) this.latencies.push(latencyMs);
     else this.latencies[Math.floor(Math.random() * this.latencies.length)] = latencyMs;
@@ -47,7 +55,7 @@ class Recorder {
     const sorted = this.latencies.toSorted((a, b) => a - b);
     const quantile = (fraction: number) => round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? 0);
     return {
-      seconds: round(elapsedMs / 1000), requests: this.requests, perSecond: round((this.requests * 1000) / Math.max(1, elapsedMs)), errors: this.errors,
+      seconds: round(elapsedMs / 1000), requests: this.requests, perSecond: round((this.requests * 1000) / Math.max(1, elapsedMs)), errors: this.errors, reasons: Object.fromEntries(this.reasons),
       statuses: Object.fromEntries([...this.statuses].sort(([a], [b]) => a - b).map(([status, count]) => [String(status), count])),
       latencyMs: { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), max: round(sorted.at(-1) ?? 0) },
     };
@@ -76,8 +84,8 @@ export async function runLoad(options: LoadOptions, onProgress: (numbers: LoadNu
       if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, Math.max(0, options.durationMs - elapsed()))));
       if (signal.aborted || elapsed() >= options.durationMs) return;
       const sent = performance.now();
-      const status = await exchange(options, agent);
-      recorder.record(status, performance.now() - sent);
+      const result = await exchange(options, agent);
+      recorder.record(result, performance.now() - sent);
     }
   };
   try {
@@ -89,16 +97,16 @@ export async function runLoad(options: LoadOptions, onProgress: (numbers: LoadNu
   return recorder.numbers(elapsed());
 }
 
-/** Status of one exchange, 0 when there was no answer. */
-function exchange(options: LoadOptions, agent: Agent): Promise<number> {
+/** Status of one exchange, or why there was no answer. */
+function exchange(options: LoadOptions, agent: Agent): Promise<number | string> {
   return new Promise((resolve) => {
     const outgoing = request(options.url, { agent, method: options.method, headers: options.headers, timeout: options.timeoutMs }, (answer: IncomingMessage) => {
       answer.resume();
       answer.on('end', () => resolve(answer.statusCode ?? 0));
-      answer.on('error', () => resolve(0));
+      answer.on('error', (error) => resolve(`the answer ended early: ${messageOf(error)}`));
     });
-    outgoing.on('timeout', () => outgoing.destroy());
-    outgoing.on('error', () => resolve(0));
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`timed out after ${options.timeoutMs} ms`)));
+    outgoing.on('error', (error) => resolve(messageOf(error)));
     outgoing.end();
   });
 }

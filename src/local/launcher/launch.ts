@@ -148,9 +148,15 @@ function rotateLog(path: string): void {
   if (existsSync(path) && statSync(path).size > MAX_LOG_BYTES) renameSync(path, `${path}.1`);
 }
 
+const ERROR_LINE = /^\w*Error\b.*: /;
+
 /** The last lines of the cluster's log, for an error message. */
 export function logTail(path: string, lines = 12): string {
-  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').slice(-lines).join('\n') : '';
+  const all = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+  const last = all.slice(-lines);
+  // A crash ends in its stack, which says less than its first line.
+  const cause = last.some((line) => ERROR_LINE.test(line)) ? undefined : all.slice(-4 * lines).findLast((line) => ERROR_LINE.test(line));
+  return [...(cause === undefined ? [] : [cause]), ...last].join('\n');
 }
 
 const TERM_WAIT_MS = 10_000;
