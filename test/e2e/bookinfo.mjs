@@ -29,7 +29,7 @@ export async function bookinfo(dataPlane, envoyBin) {
       return `${seconds.toFixed(1)} s`;
     });
     if (!up && !status) {
-      suite.skip(23, 'the cluster did not come up');
+      suite.skip(24, 'the cluster did not come up');
       return suite;
     }
     await steps({ suite, kubectl, apply, meltemi, env, home, page: `${status.urls.ingress}/productpage`, base: status.urls.ingress, dataPlane });
@@ -216,6 +216,25 @@ async function lifecycle({ suite, kubectl, apply, page }) {
     await kubectl('scale', 'deployment/reviews-v1', '--replicas=3');
     await kubectl('rollout', 'status', 'deployment/reviews-v1', '--timeout=45s');
     await sleep(500);
+    const { total, bad } = await traffic.stop();
+    check(bad.length === 0, `${bad.length} of ${total}: ${bad[0]}`);
+    return `${total} requests`;
+  });
+  await suite.step('rolling productpage and reviews under load loses no request when pods wait before they end', async () => {
+    const names = [['productpage-v1', 'productpage'], ['reviews-v1', 'reviews']];
+    const wait = { preStop: { exec: { command: ['sleep', '3'] } } };
+    for (const [deployment, container] of names) {
+      await kubectl('patch', 'deployment', deployment, '-p', JSON.stringify({ spec: { template: { spec: { containers: [{ name: container, lifecycle: wait }] } } } }));
+      await kubectl('rollout', 'status', `deployment/${deployment}`, '--timeout=60s');
+    }
+    await sleep(1000);
+    const traffic = background(page);
+    for (const [deployment] of names) {
+      await kubectl('rollout', 'restart', `deployment/${deployment}`);
+      await kubectl('rollout', 'status', `deployment/${deployment}`, '--timeout=60s');
+    }
+    // The old pods end meanwhile.
+    await sleep(4500);
     const { total, bad } = await traffic.stop();
     check(bad.length === 0, `${bad.length} of ${total}: ${bad[0]}`);
     return `${total} requests`;
