@@ -34,6 +34,15 @@ const COMMANDS: readonly CommandRow[] = [
   { names: ['completion'], load: async () => (await import('./commands/completion.ts')).addCompletion },
 ];
 
+/** Commands that people look for here, and how to do what they do. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ['describe', 'meltemi x describe'],
+  ['check-inject', 'meltemi x check-inject'],
+  ['workload', 'meltemi x workload'],
+  ['logs', 'kubectl logs deploy/NAME -c istio-proxy'],
+  ['uninstall', 'meltemi manifest generate | kubectl delete -f -, with the options of the installation; meltemi down for the mesh on this machine'],
+]);
+
 /** Exit status of a command line that cannot be understood (EX_USAGE). */
 const USAGE_ERROR = 64;
 /** Commands with a `--version` of their own. */
@@ -61,10 +70,15 @@ export async function runCommandLine(argv: readonly string[], version: string): 
   // An option of the program counts after a command as well, where `attach` means another version.
   if (!row?.names.some((name) => OWN_VERSION.has(name))) program.version(version, '--version', 'print the version of this program');
   for (const command of row ? [row] : COMMANDS) (await command.load())(program);
+  // `--help` after a word nobody knows must not look like an answer.
+  const known = row !== undefined || firstWord(argv) === undefined || firstWord(argv) === 'help';
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(known ? argv : argv.filter((word) => word !== '--help' && word !== '-h'), { from: 'user' });
   } catch (error) {
-    if ((error as { code?: string }).code?.startsWith('commander.')) return;
+    const { code } = error as { code?: string };
+    const elsewhere = code === 'commander.unknownCommand' ? ELSEWHERE.get(firstWord(argv) ?? '') : undefined;
+    if (elsewhere !== undefined) process.stderr.write(`(It is: ${elsewhere})\n`);
+    if (code?.startsWith('commander.')) return;
     process.stderr.write(`Error: ${messageOf(error)}\n`);
     process.exitCode = 1;
   }
