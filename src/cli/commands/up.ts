@@ -172,7 +172,7 @@ async function readyProject(asked: string | undefined): Promise<string | false |
 }
 
 function tellMoved(ports: readonly OpenPort[]): void {
-  for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.name === 'ingressTls' ? 'the ingress for TLS' : `the ${port.name}`} is on ${port.hostPort}.\n`);
+  for (const port of ports) if (port.moved !== undefined) process.stderr.write(`Port ${port.moved} is taken; ${port.servicePort === undefined ? 'the API server' : `port ${port.servicePort} of the ingress`} is on ${port.hostPort}.\n`);
 }
 
 /** Before anything runs, Ctrl-C only has to tell the shell so; builds take time. */

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
+import { messageOf } from '../../base/errors.ts';
 import type { StateDir } from '../state-dir.ts';
 
 export interface PortRequest {
@@ -67,7 +68,7 @@ async function openPort(request: PortRequest, remembered: number | undefined): P
       problem = error;
     }
   }
-  throw new Error(`no free port on 127.0.0.1 for ${request.name}: ${String(problem)}`);
+  throw new Error(`no free port on 127.0.0.1 for ${request.servicePort === undefined ? 'the API server' : `port ${request.servicePort} of the ingress`}: ${messageOf(problem)}`);
 }
 
 function listen(port: number): Promise<net.Server> {
