@@ -98,10 +98,12 @@ function followSnapshots(config: ConfigManager, listeners: ListenerSet, secrets:
   const stop = config.snapshot.watch(() => {
     if (pending) return;
     pending = true;
+    config.applying = true;
     running = running.then(async () => {
       await newSecrets(config.snapshot.value, secrets, asked);
       pending = false;
       await listeners.update(config.snapshot.value.listeners);
+      config.applying = pending;
     });
   });
   return { settled: () => running, stop };

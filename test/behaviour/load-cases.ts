@@ -1,7 +1,7 @@
 /** Reads case files. A key nobody knows is an error: an expectation with a typing mistake would never fail. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments, stringify } from 'yaml';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import type { BehaviourCase, Call, CaseFile, Change, Load } from './case.ts';
 
@@ -56,6 +56,14 @@ export function loadCases(folder: string): CaseFile[] {
   });
 }
 
+/** A mesh configuration that also says how calls are logged: the log is what is judged. */
+function logged(object: KubeObject): KubeObject {
+  if (object.kind !== 'ConfigMap' || object.metadata.name !== 'istio') return object;
+  const { data } = object as KubeObject & { data: { mesh: string } };
+  const mesh = stringify({ ...(parse(data.mesh) as object), accessLogFile: '/dev/stdout', accessLogEncoding: 'JSON' });
+  return { ...object, data: { ...data, mesh } } as KubeObject;
+}
+
 /** Every sample as a file of one case: both kinds of proxy take its objects (a refusal fails the case), and calls go on as before. */
 export function loadSamples(folder: string): CaseFile[] {
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.yaml')).sort();
@@ -63,7 +71,7 @@ export function loadSamples(folder: string): CaseFile[] {
   const services = names.filter((name) => /(^|[/\\])platform[/\\]/.test(name)).flatMap(read);
   return names.map((name) => {
     const id = `samples/${name.replace(/\.yaml$/, '').replaceAll('\\', '/')}`;
-    return { id, objects: [...services, ...read(name)], cases: [toCase(id, { name: 'accepted', call: { to: 'ratings', expect: { status: 200, backend: 'ratings', cluster: 'outbound|80||ratings.app.svc.cluster.local' } } })] };
+    return { id, objects: [...services, ...read(name)].map(logged), cases: [toCase(id, { name: 'accepted', call: { to: 'ratings', expect: { status: 200, backend: 'ratings', cluster: 'outbound|80||ratings.app.svc.cluster.local' } } })] };
   });
 }
 

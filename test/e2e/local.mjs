@@ -93,7 +93,7 @@ async function launcherSteps({ suite, home, env, as, argv, meltemi, mode, ...res
   });
   await suite.step('up twice says so and prints the same', async () => {
     const { stdout, stderr } = await meltemi(...upArgs(rest));
-    check(stderr.includes('already running') && stdout.includes(JSON.parse((await meltemi('status', '-o', 'json')).stdout).urls.ingress), stderr + stdout);
+    check(stderr.includes('already running') && stdout.includes(JSON.parse((await meltemi('status', '-o', 'json')).stdout).urls.api), stderr + stdout);
   });
 }
 

@@ -51,7 +51,7 @@ export async function oidc(dataPlane, envoyBin) {
     const up = await suite.step('one apply beside Bookinfo', async () => {
       await run(process.execPath, [join(root, 'scripts/start.mjs'), '--data-plane', dataPlane], { env, timeoutMs: 90_000 });
       base = JSON.parse((await meltemi('status', '-o', 'json')).stdout).urls.ingress;
-      await kubectl('apply', '-f', join(root, 'samples/oidc/oidc.yaml'));
+      await kubectl('apply', '-f', join(root, 'samples/oidc'));
       for (const name of ['oidc-provider', 'oidc-login']) await kubectl('rollout', 'status', '-n', 'oidc', `deployment/${name}`, '--timeout=60s');
       await eventually(async () => {
         const { status, headers } = await http(`${base}/productpage`, { headers: HTML });

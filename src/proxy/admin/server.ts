@@ -130,7 +130,7 @@ export class Admin {
       '/healthcheck/ok': { post: true, help: 'cause the server to pass health checks', answer: () => this.setFailed(false) },
       '/help': { help: 'print out list of admin commands', answer: () => ({ body: `admin commands are:\n${this.help()}` }) },
       '/hot_restart_version': { help: 'print the hot restart compatibility version', answer: () => ({ body: 'disabled' }) },
-      '/init_dump': { help: 'print what the configuration still waits for', answer: () => json({ warming_clusters: manager.clusters.warmingCount, warming_listeners: manager.listeners.warmingCount }) },
+      '/init_dump': { help: 'print what the configuration still waits for', answer: () => json({ warming_clusters: manager.clusters.warmingCount, warming_listeners: manager.warmingListeners }) },
       '/listeners': { help: 'print listener info', answer: (q) => (isJson(q) ? json(listenersJson(listeners())) : { body: listenersText(listeners()) }) },
       '/logging': { post: true, help: 'query/change logging levels', answer: (q) => this.setLogging(q) },
       '/memory': { help: 'print current allocation/heap usage', answer: () => json(memory()) },

@@ -77,7 +77,7 @@ function managerStats({ stats, manager }: StatSources, push: Push): void {
   plain('cluster_manager.active_clusters', 'gauge', active);
   plain('cluster_manager.warming_clusters', 'gauge', manager.clusters.warmingCount);
   plain('listener_manager.total_listeners_active', 'gauge', manager.listeners.activeCount);
-  plain('listener_manager.total_listeners_warming', 'gauge', manager.listeners.warmingCount);
+  plain('listener_manager.total_listeners_warming', 'gauge', manager.warmingListeners);
   plain('listener_manager.workers_started', 'gauge', 1);
   for (const [type, prefix] of [['cds', 'cluster_manager.cds'], ['lds', 'listener_manager.lds'], ['rds', 'rds'], ['eds', 'eds']] as const) {
     const { attempts, accepted, refused } = manager.updates[type];

@@ -77,10 +77,16 @@ export class OutlierDetector {
   lastBlocked: BlockedEjection | undefined;
 
   constructor(
-    public config: OutlierConfig,
+    private config: OutlierConfig,
     private readonly context: OutlierContext,
   ) {
     this.arm();
+  }
+
+  /** Takes new settings. Failures in a row count anew, as in Envoy, whose cluster is a new one then; hosts that are out stay out for their time. */
+  reconfigure(config: OutlierConfig): void {
+    this.config = config;
+    for (const monitor of this.monitors.values()) monitor.consecutive5xx = monitor.consecutiveGateway = monitor.consecutiveLocalOrigin = 0;
   }
 
   monitorOf(host: ClusterHost): HostMonitor | undefined {

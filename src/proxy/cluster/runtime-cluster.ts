@@ -155,7 +155,7 @@ export class RuntimeCluster implements Cluster {
     if (!settings.outlier) {
       this.outlier?.close();
       this.outlier = undefined;
-    } else if (this.outlier) this.outlier.config = settings.outlier;
+    } else if (this.outlier) this.outlier.reconfigure(settings.outlier);
     else {
       this.outlier = new OutlierDetector(settings.outlier, {
         cluster: settings.name, clock: context.clock, random: context.random, stats: this.stats, hosts: () => this.hosts, onHealthChange: () => this.healthChanged(),

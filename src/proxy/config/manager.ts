@@ -52,6 +52,8 @@ export class ConfigManager {
   readonly snapshot: Watchable<RuntimeSnapshot>;
   /** Updates by type since start, for `/server_info` and stats. */
   readonly updates: Record<ShortName, { attempts: number; accepted: number; refused: number; lastMs: number }> = { cds: counters(), eds: counters(), lds: counters(), rds: counters(), ecds: counters() };
+  /** The newest snapshot is not in force yet: ports are being opened, or secrets fetched. Kept by who puts snapshots in force. */
+  applying = false;
   private readonly clock: Clock;
   private readonly sinks = new Map<string, LogSink>();
   private readonly exporters: ZipkinExporter[] = [];
@@ -71,6 +73,11 @@ export class ConfigManager {
   /** True once CDS and LDS have answered (when there is a control plane to ask) and nothing that came with them is still waiting. */
   get initialized(): boolean {
     return (!this.subscribed || (this.updates.cds.attempts > 0 && this.updates.lds.attempts > 0)) && this.clusters.warmingCount === 0 && this.listeners.warmingCount === 0;
+  }
+
+  /** Listeners that wait for what they need, and one more while the newest set is being put in force. */
+  get warmingListeners(): number {
+    return this.listeners.warmingCount + (this.applying ? 1 : 0);
   }
 
   /** Subscribes to the control plane; names of EDS and RDS follow from CDS and LDS. */
