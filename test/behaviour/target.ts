@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setLogLevel, setLogSink } from '../../src/base/log.ts';
 import type { KubeObject } from '../../src/objects/meta.ts';
 import { Backends } from './backends.ts';
-import { makeCalls } from './calls.ts';
+import { destinationOf, makeCalls } from './calls.ts';
 import { changeUnderLoad } from './change-under-load.ts';
 import type { BehaviourCase, Call, CaseFile, ReceivedRequest, Seen } from './case.ts';
 import { sightOf, type Sight } from './compare.ts';
@@ -149,7 +149,7 @@ class Run {
     if (this.pending.some(({ logs }) => logs.length > 0)) await pause(1300);
     const lines = new Map([this.sidecar, this.gateway].map((proxy) => [proxy, proxy.log()]));
     for (const { id, problems, durationMs, logs, received } of this.pending) {
-      const found = logs.map(({ label, seen, proxy }) => findLine(lines.get(proxy) ?? [], label, seen.at(-1)));
+      const found = logs.map(({ call, label, seen, proxy }) => findLine(lines.get(proxy) ?? [], label, call, seen.at(-1)));
       for (const [index, { call }] of logs.entries()) if (asksLog(call.expect)) problems.push(...judgeLog(call.expect, found[index]));
       tell({ kind: 'result', id, problems, durationMs: Math.round(durationMs), ...(received && { sight: sightOf(logs.at(-1)?.seen.at(-1), received, found.at(-1)) }) });
     }
@@ -173,15 +173,22 @@ class Run {
 /** How far the clocks of the access log and of the caller may be apart: proxies take the time once per turn of their loop, which may be long ago on a busy machine. */
 const CLOCK_TOLERANCE_MS = 2000;
 
-/** By the call's user agent, or by the port of its socket: ports come again, so the time must fit too. */
-function findLine(log: readonly LogLine[], label: string, seen: Seen | undefined): LogLine | undefined {
+/**
+ * By the call's user agent, or by the port of its socket: ports come again, so the time must fit too. The kernel gives a redirected connection another port
+ * when its own is taken by one it still remembers: then the destination and the time must do.
+ */
+function findLine(log: readonly LogLine[], label: string, call: Call, seen: Seen | undefined): LogLine | undefined {
   const byName = log.findLast((line) => line['user_agent'] === label);
   if (byName || !seen?.localPort) return byName;
   const { localPort, startedAtMs, durationMs } = seen;
-  return log.findLast((line) => {
+  const { address, port } = destinationOf(call);
+  const distance = (line: LogLine): number => Math.abs(Date.parse(String(line['start_time'])) - startedAtMs);
+  const during = log.filter((line) => {
     const startMs = Date.parse(String(line['start_time']));
-    return String(line['downstream_remote_address'] ?? '').endsWith(`:${localPort}`) && startMs > startedAtMs - CLOCK_TOLERANCE_MS && startMs < startedAtMs + durationMs + CLOCK_TOLERANCE_MS;
+    return line['downstream_local_address'] === `${address}:${port}` && startMs > startedAtMs - CLOCK_TOLERANCE_MS && startMs < startedAtMs + durationMs + CLOCK_TOLERANCE_MS;
   });
+  const byPort = during.findLast((line) => String(line['downstream_remote_address'] ?? '').endsWith(`:${localPort}`));
+  return byPort ?? during.filter((line) => line['method'] === null).sort((one, other) => distance(one) - distance(other))[0];
 }
 
 const given = JSON.parse(process.argv[2] ?? '') as TargetArguments;
